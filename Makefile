@@ -1,0 +1,66 @@
+# Every target sets up what it needs. `make help` lists them.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Nothing of an active virtual environment may leak into ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test acceptance faults kafka lint format lock bench clean
+
+help: ## show this list
+	@echo "Orderflow. Start with \`make kafka\` in one terminal and \`make run\` in another."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "Options: ORDERS_BROKER=kafka://host:port make run    make test ARGS='-k money'    make lock UPGRADE=1"
+
+setup: $(READY) ## create .venv with everything in it
+
+# Runs again only when a lock or pyproject.toml changes.
+$(READY): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; install Python 3.11 or name one: make PYTHON=python3" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY) ## start a worker on ORDERS_BROKER and send the sample orders the first time
+	@$(BIN)/python -m tools.run $(ARGS)
+
+kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until Ctrl-C
+	@$(BIN)/python -m tools.local_kafka $(ARGS)
+
+test: $(READY) ## run the tests (those that take minutes excepted)
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+acceptance: $(READY) ## run the acceptance tests at full size, with real Kafka and real workers
+	$(BIN)/python -m pytest tests/acceptance $(ARGS)
+
+faults: $(READY) ## run the tests that kill workers and brokers
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+lint: $(READY) ## check style, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure throughput and latency beside stock Faust
+	$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+# Hashes, but no addresses: whoever installs decides where from.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(READY) ## write the locks again after a change of pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove .venv and caches, keep data (.orderflow)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
