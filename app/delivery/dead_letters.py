@@ -1,0 +1,73 @@
+"""What a failed record looks like in the dead-letter topic: the record untouched, and why it failed, in headers.
+
+The `kafka_dlt-*` headers are those that Spring for Apache Kafka writes, in its encodings, because tools know them.
+"""
+
+import traceback
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from app.engine.step import Output, Record
+
+STACKTRACE_BYTES = 8 * 1024
+TEXT_BYTES = 1024
+TIMESTAMP_TYPES = {0: b"CreateTime", 1: b"LogAppendTime"}
+
+
+class Failure(NamedTuple):
+    """Why a record failed, with what could be read of it. `stacktrace` only where our own code failed."""
+
+    cause: str
+    message: str
+    event_type: str | None = None
+    event_id: str | None = None
+    order_id: str | None = None
+    customer_id: str | None = None
+    stacktrace: str | None = None
+
+
+def failure_of(error: Exception, event: object | None) -> Failure:
+    """Return the failure for an unexpected error of our own code while handling `event`."""
+    return Failure(
+        "handler_failed",
+        f"{type(error).__name__}: {error}",
+        *(getattr(event, name, None) for name in ("event_type", "event_id", "order_id", "customer_id")),
+        stacktrace="".join(traceback.format_exception(error)),
+    )
+
+
+class DeadLetters(NamedTuple):
+    """Makes dead letters of one application: `topic` to write to, `source` topic and `group` that read it."""
+
+    topic: str
+    source: str
+    group: str
+    app_version: str
+
+    def letter(self, record: Record, partition: int, failure: Failure, now: float) -> Output:
+        """Return the dead letter of a record that failed at `now` (seconds since 1970)."""
+        headers = [
+            ("kafka_dlt-exception-fqcn", f"orderflow.{failure.cause}".encode()),
+            ("kafka_dlt-exception-message", _capped(failure.message, TEXT_BYTES)),
+            ("kafka_dlt-original-topic", self.source.encode()),
+            ("kafka_dlt-original-partition", partition.to_bytes(4, "big", signed=True)),
+            ("kafka_dlt-original-offset", record.offset.to_bytes(8, "big", signed=True)),
+            ("kafka_dlt-original-timestamp", int(record.timestamp or 0).to_bytes(8, "big", signed=True)),
+            ("kafka_dlt-original-timestamp-type", TIMESTAMP_TYPES.get(record.timestamp_type, b"NoTimestampType")),
+            ("kafka_dlt-original-consumer-group", self.group.encode()),
+            ("orderflow-cause", failure.cause.encode()),
+            ("orderflow-first-failed-at", datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").encode()),
+            ("orderflow-app-version", self.app_version.encode()),
+        ]
+        if failure.stacktrace is not None:
+            headers.append(("kafka_dlt-exception-stacktrace", _capped(failure.stacktrace, STACKTRACE_BYTES)))
+        for name in ("event_type", "event_id", "order_id", "customer_id"):
+            value = getattr(failure, name)
+            if value is not None:
+                headers.append((f"orderflow-{name.replace('_', '-')}", _capped(value, TEXT_BYTES)))
+        return Output(self.topic, partition, record.key, record.value, [*record.headers, *headers])
+
+
+def _capped(text: str, limit: int) -> bytes:
+    """Return text as UTF-8 of at most `limit` bytes, cut between characters."""
+    return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()

@@ -1,0 +1,49 @@
+"""Every error the engine raises or expects from a broker. `exit_code` is what a worker that dies of it exits with."""
+
+
+class EngineError(Exception):
+    """Base of the engine's errors; its text says what happened, to what, and what to do."""
+
+    exit_code = 1
+
+
+class Fenced(EngineError):
+    """Another worker claimed the partition: what was being done for it is void. Never fatal: claim again or drop the lane."""
+
+
+class Unavailable(EngineError):
+    """The broker gave no answer in time, so the outcome of what was asked is unknown. Nothing may be retried in place."""
+
+    exit_code = 3
+
+
+class Inconsistent(EngineError):
+    """Topics and state contradict each other (or the settings); going on would count wrongly."""
+
+    exit_code = 4
+
+
+class MembershipLost(EngineError):
+    """The consumer group can no longer be taken part in."""
+
+    exit_code = 5
+
+
+class AgentFailed(EngineError):
+    """The agent's own code raised or ended; its step was not committed."""
+
+    exit_code = 6
+
+
+class Refused(EngineError):
+    """The broker refuses this client: wrong credentials, missing rights, or a setting it does not accept."""
+
+    exit_code = 7
+
+
+class NotReady(EngineError):
+    """A partition's rows cannot be read here now: not owned, or still being loaded."""
+
+    def __init__(self, partition: int, reason: str) -> None:
+        super().__init__(f"partition {partition} {reason}")
+        self.partition = partition

@@ -1,0 +1,100 @@
+"""The committed rows of one partition, in memory. Only a committed step changes them; readers see nothing else.
+
+Every row is held encoded: bytes are a third of the size of objects and cost the garbage collector nothing. The rows
+that steps touched last are kept decoded as well, in two generations, so that hot keys are not parsed over and over.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from app.engine.table import Table
+
+HOT_ROWS = 16_384
+"""Decoded rows per generation, table and partition."""
+
+
+class TableState:
+    """The rows of one table in one partition."""
+
+    __slots__ = ("_hot", "_index", "_index_of", "_warm", "decode", "encoded", "name")
+
+    def __init__(self, table: Table) -> None:
+        self.name = table.name
+        self.decode = table.decode
+        self.encoded: dict[str, bytes] = {}
+        self._hot: dict[str, Any] = {}
+        self._warm: dict[str, Any] = {}
+        self._index_of = table.index_of
+        self._index: dict[str, str | tuple[str, ...]] = {}
+
+    def get(self, key: str) -> Any:
+        """Return the row of `key`, or None."""
+        row = self._hot.get(key)
+        if row is not None:
+            return row
+        row = self._warm.get(key)
+        if row is not None:
+            return row
+        encoded = self.encoded.get(key)
+        return None if encoded is None else self.decode(orjson.loads(encoded))
+
+    def load(self, key: str, encoded: bytes | None) -> None:
+        """Take a row as it was read back from the broker; None deletes it."""
+        if encoded is None:
+            self.encoded.pop(key, None)
+            return
+        if self._index_of is not None and key not in self.encoded:
+            self._add_to_index(key)
+        self.encoded[key] = encoded
+
+    def apply(self, rows: dict[str, Any], encoded: Iterable[tuple[str, bytes]]) -> None:
+        """Take the rows of a committed step, decoded and encoded."""
+        if self._index_of is not None:
+            known = self.encoded
+            for key in rows:
+                if key not in known:
+                    self._add_to_index(key)
+        self.encoded.update(encoded)
+        self._hot.update(rows)
+        if len(self._hot) > HOT_ROWS:
+            self._warm, self._hot = self._hot, {}
+
+    def keys_of(self, indexed: str) -> tuple[str, ...]:
+        """Return the keys whose second key is `indexed`."""
+        found = self._index.get(indexed, ())
+        return (found,) if isinstance(found, str) else found
+
+    def _add_to_index(self, key: str) -> None:
+        assert self._index_of is not None
+        second = self._index_of(key)
+        found = self._index.get(second)
+        if found is None:
+            self._index[second] = key
+        elif isinstance(found, str):
+            self._index[second] = (found, key)
+        else:
+            self._index[second] = (*found, key)
+
+
+class PartitionState:
+    """All tables of one partition."""
+
+    __slots__ = ("tables",)
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self.tables = {table.name: TableState(table) for table in tables}
+
+    def load(self, table: str, key: str, encoded: bytes | None) -> None:
+        """Take one row read back from the broker; rows of tables that no longer exist are passed over."""
+        found = self.tables.get(table)
+        if found is not None:
+            found.load(key, encoded)
+
+    def row_count(self) -> int:
+        """Return the number of rows of all tables."""
+        return sum(len(table.encoded) for table in self.tables.values())
+
+    def __iter__(self) -> Iterator[TableState]:
+        return iter(self.tables.values())

@@ -1,0 +1,98 @@
+"""A step: what one batch of records changes. It is committed whole or not at all; until then nobody sees any of it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from app.engine.state import PartitionState, TableState
+from app.engine.table import encode_row
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """A record as a broker delivers it. `timestamp` in ms since 1970; `timestamp_type` 0 = create, 1 = log append."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Output(NamedTuple):
+    """A record that a step writes to a topic. `timestamp` in ms, None = now."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012 - never changed, and aiokafka wants a list
+    timestamp: int | None = None
+
+
+class Changes:
+    """The rows of one table as a step sees them: its own changes over the committed rows."""
+
+    __slots__ = ("_committed", "rows")
+
+    def __init__(self, committed: TableState) -> None:
+        self._committed = committed
+        self.rows: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        """Return the row of `key` as this step has it, or None."""
+        row = self.rows.get(key)
+        return self._committed.get(key) if row is None else row
+
+    def put(self, key: str, row: Any) -> None:
+        """Set the row of `key`; `row` must not be mutated afterwards."""
+        self.rows[key] = row
+
+
+class Step:
+    """One batch of a partition and everything that follows from it.
+
+    `records` come from offsets `first_offset` … `next_offset - 1` (with gaps where the broker has some); `next_offset`
+    is where the partition goes on once the step is committed.
+    """
+
+    __slots__ = ("_changes", "_state", "first_offset", "next_offset", "outputs", "partition", "records")
+
+    def __init__(
+        self, partition: int, records: Sequence[Record], first_offset: int, next_offset: int, state: PartitionState
+    ) -> None:
+        self.partition = partition
+        self.records = records
+        self.first_offset = first_offset
+        self.next_offset = next_offset
+        self.outputs: list[Output] = []
+        self._state = state
+        self._changes: dict[str, Changes] = {}
+
+    def table(self, name: str) -> Changes:
+        """Return the rows of table `name` for reading and changing within this step."""
+        changes = self._changes.get(name)
+        if changes is None:
+            changes = self._changes[name] = Changes(self._state.tables[name])
+        return changes
+
+    def send(self, output: Output) -> None:
+        """Add a record to be written, in the same transaction, when the step is committed."""
+        self.outputs.append(output)
+
+    def encoded(self) -> "EncodedRows":
+        """Return the changed rows as bytes, per table: `[(table, [(key, bytes), …]), …]`."""
+        return [
+            (name, [(key, encode_row(row)) for key, row in changes.rows.items()])
+            for name, changes in self._changes.items()
+            if changes.rows
+        ]
+
+    def publish(self, encoded: "EncodedRows") -> None:
+        """Make the rows visible to readers. To be called once the broker has confirmed the commit, never earlier."""
+        for name, rows in encoded:
+            self._state.tables[name].apply(self._changes[name].rows, rows)
+
+
+EncodedRows = list[tuple[str, list[tuple[str, bytes]]]]

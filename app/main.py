@@ -1,0 +1,36 @@
+"""The composition root: settings → transport, tables, agents, web, commands. The one place where parts meet."""
+
+import sys
+from functools import cache
+
+from agents import orders
+from app import __version__
+from app.delivery.dead_letters import DeadLetters
+from app.engine.clock import Clock
+from app.engine.errors import EngineError
+from app.pipeline import OrderPipeline
+from app.runtime.application import OrderflowApp
+from app.settings import Settings, SettingsError, load_settings
+from app.tables import TABLES
+from app.transports import transport_for
+
+
+@cache
+def build() -> OrderflowApp:
+    """Return the application as the environment sets it up; a bad setting ends the program with one line."""
+    try:
+        return compose(load_settings())
+    except (SettingsError, EngineError) as error:
+        print(f"orderflow: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def compose(settings: Settings) -> OrderflowApp:
+    """Put the application together."""
+    clock = Clock()
+    app = OrderflowApp(settings, transport_for(settings.broker), clock)
+    for named in TABLES:
+        app.step_table(named.table, named.help)
+    dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, __version__)
+    orders.register(app, OrderPipeline(app.topic_names, settings.partitions, dead_letters, clock))
+    return app

@@ -1,0 +1,132 @@
+"""The Faust app that runs the engine: Faust keeps agents, topics, tables, web, commands and the life of services."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+from faust.web.drivers.aiohttp import Web
+
+from app.engine.broker import Broker
+from app.engine.clock import Clock
+from app.engine.engine import Engine
+from app.engine.errors import EngineError
+from app.engine.table import Table
+from app.runtime.agent import StepAgent
+from app.runtime.tables import StepTable, StepTableManager
+from app.runtime.worker import StepWorker
+from app.settings import Settings
+from app.topics import topics_for
+
+log = logging.getLogger(__name__)
+
+
+class QuietWeb(Web):  # type: ignore[misc]
+    """Faust's web server without its own pages, which show all state to anybody."""
+
+    default_blueprints = ()
+    production_blueprints = ()
+    debug_blueprints = ()
+    optional_blueprints = ()
+    handler_shutdown_timeout = 1.0
+
+
+class Boot(BootStrategy):  # type: ignore[misc]
+    """What a worker starts, in order; it stops in the opposite one, so lanes end before the web server and the group."""
+
+    def server(self) -> Any:
+        """Web first, so that health can be asked while partitions load."""
+        return self._chain(
+            self.sensors(), self.web_server(), [self.app.consumer], self.agents(), self.kafka_conductor(), self.tables()
+        )
+
+
+class OrderflowApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose agents work on steps. Made by `app.main`; knows no orders."""
+
+    BootStrategy = Boot
+
+    def __init__(self, settings: Settings, transport: type[Any], clock: Clock) -> None:
+        self.settings = settings
+        self.topic_names = topics_for(settings.topic_prefix, settings.app_id)
+        self.clock = clock
+        self.engine: Engine | None = None
+        self.failure: EngineError | None = None
+        self.on_failure: Callable[[EngineError], None] | None = None
+        self.on_web: list[Callable[[Any], None]] = []
+        self.before_start: list[Callable[[], Awaitable[None]]] = []
+        self._engine_tables: list[Table] = []
+        self._transport_class = transport
+        super().__init__(
+            settings.app_id,
+            broker=settings.broker,
+            datadir=str(settings.data_dir),
+            origin="app",
+            autodiscover=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_host=settings.web_host,
+            web_bind=settings.web_host,
+            web_port=settings.web_port,
+            Agent=StepAgent,
+            Table=StepTable,
+            TableManager=StepTableManager,
+            Worker=StepWorker,
+            worker_redirect_stdouts=False,
+            stream_wait_empty=False,
+            broker_session_timeout=settings.session_timeout,
+        )
+
+    def step_table(self, table: Table, help: str) -> Any:
+        """Name a table: the engine keeps its rows, Faust lists it."""
+        self._engine_tables.append(table)
+        return self.Table(table.name, help=help)
+
+    async def on_first_start(self) -> None:
+        """Make sure of the broker and the topics before anything starts."""
+        await super().on_first_start()
+        try:
+            await self.transport.prepare()
+        except EngineError as error:
+            self.fail(error)
+            raise
+
+    def start_engine(self, broker: Broker) -> None:
+        """Called by the transport once it has joined its group."""
+        agents = list(self.agents.values())
+        if len(agents) != 1:
+            raise EngineError(f"exactly one agent must read {self.topic_names.orders}, not {len(agents)}")
+        self.engine = Engine(broker, tuple(self._engine_tables), agents[0].run, self.clock, self.fail)
+
+    async def stop_engine(self) -> None:
+        """Let lanes end their steps and give up their partitions."""
+        if self.engine is not None:
+            await self.engine.stop()
+
+    def fail(self, error: EngineError) -> None:
+        """End the worker because of `error`: one line, a non-zero exit code, nothing half committed."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        if self.on_failure is not None:
+            self.on_failure(error)
+
+    @property
+    def routes(self) -> Mapping[int, str]:
+        """The web address of each partition's owner, as far as the group has settled."""
+        routes: Mapping[int, str] = self.consumer.routes
+        return routes
+
+    def on_webserver_init(self, web: Any) -> None:
+        """Let each part of the web layer add its routes to the aiohttp application."""
+        for add in self.on_web:
+            add(web.web_app)
+
+    def _new_transport(self) -> Any:
+        return self._transport_class([], self)
+
+    _new_producer_transport = _new_transport
+
+    def _new_web(self) -> Any:
+        return QuietWeb(self)

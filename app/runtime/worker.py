@@ -1,0 +1,66 @@
+"""The worker process: one clear line and an exit code when it has to give up, and never a hang at the end."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from typing import Any, NoReturn
+
+from faust.worker import Worker
+
+from app.engine.errors import EngineError
+
+LAST_RESORT_SECONDS = 8.0
+"""A stop that takes longer than this after a failure is ended by force: a dead broker makes good-byes slow."""
+
+
+class StepWorker(Worker):  # type: ignore[misc]
+    """Faust's worker; exits with 0 after a clean stop, else with the code of the error that ended it."""
+
+    _failed: asyncio.Future[None] | None = None
+
+    def execute_from_commandline(self) -> NoReturn:
+        """Run until stopped or failed."""
+        app: Any = self.app
+        app.on_failure = self._give_up
+        code = 0
+        try:
+            self._starting_fut = asyncio.ensure_future(self.start(), loop=self.loop)
+            with contextlib.suppress(asyncio.CancelledError):
+                self.loop.run_until_complete(self._starting_fut)
+        except EngineError as error:
+            app.fail(error)
+        except Exception as error:
+            self.log.exception("Error: %r", error)
+            code = 1
+        try:
+            self.on_worker_shutdown()
+            self.stop_and_shutdown()
+        except Exception as error:
+            if app.failure is None:
+                self.log.exception("Error while stopping: %r", error)
+                code = code or 1
+        self._exit(app.failure.exit_code if app.failure is not None else code)
+
+    def _give_up(self, error: EngineError) -> None:
+        """Say why, then stop in good order."""
+        print(f"orderflow: error: {error}", file=sys.stderr, flush=True)
+        timer = threading.Timer(LAST_RESORT_SECONDS, self._exit, (error.exit_code,))
+        timer.daemon = True
+        timer.start()
+        if self.loop.is_running():
+            self._failed = asyncio.ensure_future(self._stop_failed())
+
+    async def _stop_failed(self) -> None:
+        await self.stop()
+        if self._starting_fut is not None and not self._starting_fut.done():
+            self._starting_fut.cancel()
+
+    def _exit(self, code: int) -> NoReturn:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    async def _sentinel_task(self) -> None:
+        """Close the loop at once: Faust would wait a second here."""

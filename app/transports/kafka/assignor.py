@@ -1,0 +1,76 @@
+"""Shares the partitions of the orders topic evenly over the group's workers, moving as few as can be.
+
+Each worker tells the group where it is reached and what it owns; the answer tells every worker who owns what. So the
+routing of readers needs no directory of its own.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+
+VERSION = 0
+
+
+def share(partitions: Iterable[int], owned: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
+    """Return which member gets which partitions: counts differ by one at most, and nobody loses more than needed.
+
+    `owned` maps each member to what it holds now; where two claim the same partition, the first by name keeps it.
+    """
+    members = sorted(owned)
+    free = set(partitions)
+    kept: dict[str, list[int]] = {}
+    for member in members:
+        kept[member] = sorted(free.intersection(owned[member]))
+        free.difference_update(kept[member])
+    low, extra = divmod(len(free) + sum(map(len, kept.values())), len(members))
+    by_holding = sorted(members, key=lambda member: (-len(kept[member]), member))
+    for at, member in enumerate(by_holding):
+        quota = low + (1 if at < extra else 0)
+        free.update(kept[member][quota:])
+        kept[member] = kept[member][:quota]
+    waiting = sorted(free, reverse=True)
+    for at, member in enumerate(by_holding):
+        quota = low + (1 if at < extra else 0)
+        while len(kept[member]) < quota:
+            kept[member].append(waiting.pop())
+        kept[member].sort()
+    return kept
+
+
+class StickyAssignor(AbstractPartitionAssignor):
+    """aiokafka's side of `share`. One instance per worker; `owned` is kept up to date by the membership."""
+
+    name = "orderflow-sticky"
+
+    def __init__(self, topic: str, web_url: str) -> None:
+        self.owned: frozenset[int] = frozenset()
+        self.routes: dict[int, str] = {}
+        self._topic = topic
+        self._web_url = web_url
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # type: ignore[override]
+        """Tell the group what this worker owns and where it is reached."""
+        user_data = orjson.dumps({"web": self._web_url, "owned": sorted(self.owned)})
+        return ConsumerProtocolMemberMetadata(VERSION, list(topics), user_data)
+
+    def assign(  # type: ignore[override]
+        self, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """Share the partitions (called on the group's leader only)."""
+        told = {member: orjson.loads(metadata.user_data) for member, metadata in members.items()}
+        partitions = cluster.partitions_for_topic(self._topic) or set()
+        shares = share(partitions, {member: data["owned"] for member, data in told.items()})
+        routes = {str(partition): told[member]["web"] for member, owned in shares.items() for partition in owned}
+        user_data = orjson.dumps({"routes": routes})
+        return {
+            member: ConsumerProtocolMemberAssignment(VERSION, [(self._topic, owned)], user_data)
+            for member, owned in shares.items()
+        }
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:  # type: ignore[override]
+        """Take the routing table that came with the assignment."""
+        routes = orjson.loads(assignment.user_data)["routes"] if assignment.user_data else {}
+        self.routes = {int(partition): url for partition, url in routes.items()}

@@ -1,0 +1,106 @@
+"""How this application connects to Kafka: one place for addresses, security and time-outs; vendor errors become ours."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiokafka import errors as kafka_errors
+from aiokafka.client import AIOKafkaClient
+from aiokafka.helpers import create_ssl_context
+
+from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
+from app.settings import Settings
+
+REQUEST_TIMEOUT_MS = 10_000
+RETRY_BACKOFF_MS = 10
+"""Short, because a transaction that follows another on its heels is told to try again (CONCURRENT_TRANSACTIONS)."""
+
+_REFUSALS = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.TransactionalIdAuthorizationFailed,
+    kafka_errors.AuthenticationFailedError,
+    kafka_errors.SaslAuthenticationFailed,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.IllegalSaslStateError,
+)
+
+
+def bootstrap_servers(broker: str) -> list[str]:
+    """Return `host:port` of each server in `kafka://host:port;kafka://host:port` (or separated by commas)."""
+    servers = []
+    for part in broker.replace(",", ";").split(";"):
+        address = part.strip().removeprefix("kafka://").rstrip("/")
+        if address:
+            host, colon, port = address.rpartition(":")
+            servers.append(address if colon and port.isdigit() and host else f"{address}:9092")
+    if not servers:
+        raise Inconsistent(f"ORDERS_BROKER={broker!r} names no server; write kafka://host:port")
+    return servers
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Return the options that every aiokafka client of this application gets."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": bootstrap_servers(settings.broker),
+        "client_id": settings.app_id,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "retry_backoff_ms": RETRY_BACKOFF_MS,
+        "security_protocol": settings.kafka_security_protocol,
+        "metadata_max_age_ms": 30_000,
+    }
+    if "SSL" in settings.kafka_security_protocol:
+        options["ssl_context"] = _ssl_context(settings)
+    if "SASL" in settings.kafka_security_protocol:
+        if settings.kafka_username is None or settings.kafka_password is None:
+            raise Refused("ORDERS_KAFKA_USERNAME and ORDERS_KAFKA_PASSWORD are needed with SASL")
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_username
+        options["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    return options
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    try:
+        context: ssl.SSLContext = create_ssl_context(
+            cafile=_text(settings.kafka_ca_file),
+            certfile=_text(settings.kafka_cert_file),
+            keyfile=_text(settings.kafka_key_file),
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise Refused(f"the TLS files of ORDERS_KAFKA_CA_FILE, _CERT_FILE or _KEY_FILE cannot be used: {error}") from error
+    return context
+
+
+def _text(path: object) -> str | None:
+    return None if path is None else str(path)
+
+
+def new_client(settings: Settings) -> AIOKafkaClient:
+    """Return a client that is not connected yet."""
+    return AIOKafkaClient(**client_options(settings))
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what Kafka's client raises into the engine's errors; `doing` says what was being done, to what."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except _REFUSALS as error:
+        raise Refused(f"Kafka refuses {doing}: {describe(error)}; check the login and the rights (ACLs) of this client") from error
+    except (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError) as error:
+        raise Refused(f"a record is too large for Kafka while {doing}: {error}; raise max.message.bytes of the topic") from error
+    except (TimeoutError, kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, kafka_errors.NodeNotReadyError) as error:
+        raise Unavailable(f"Kafka did not answer while {doing}: {describe(error)}") from error
+    except kafka_errors.KafkaError as error:
+        raise EngineError(f"Kafka failed while {doing}: {describe(error)}") from error
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one short line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,256 @@
+"""A claimed partition on Kafka: its transactional producer, its state, its records.
+
+The producer's transactional id belongs to the partition, so that starting it fences whoever held the partition before.
+The source offset is a row of the state topic, written in the transaction of the step it belongs to.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as kafka_errors
+from aiokafka.client import AIOKafkaClient
+
+from app.engine.broker import Batch, LoadedRows
+from app.engine.errors import Fenced, Inconsistent, Unavailable
+from app.engine.step import EncodedRows, Output
+from app.settings import Settings
+from app.topics import Topics
+from app.transports.kafka.connection import client_options, describe, new_client, translated
+from app.transports.kafka.reader import EARLIEST, LATEST, PartitionReader, list_offset
+from app.transports.kafka.state_records import OFFSET_KEY, decode_offset, encode_offset, row_prefix, split_key
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 4 << 20
+TRANSACTION_TIMEOUT_MS = 15_000
+LOAD_CHUNK = 4_000
+LOAD_FETCH_BYTES = 4 << 20
+CLOSE_SECONDS = 1.0
+_NO_HEADERS: list[tuple[str, bytes]] = []
+
+_FENCED = (
+    kafka_errors.ProducerFenced,
+    kafka_errors.InvalidProducerEpoch,
+    kafka_errors.InvalidProducerIdMapping,
+    kafka_errors.OutOfOrderSequenceNumber,
+    kafka_errors.InvalidTxnState,
+)
+
+
+async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLease":
+    """Claim a partition: from the moment this returns nobody else can commit for it."""
+    # A batch that waits longer than the request time-out fails for good, so it must outlast an outage that we bear.
+    options = client_options(settings) | {"request_timeout_ms": int(settings.broker_timeout * 1000) + 5_000}
+    producer = AIOKafkaProducer(
+        **options,
+        transactional_id=f"{topics.state}-{partition}",
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=64 << 20,
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
+    )
+    client = new_client(settings)
+    lease = KafkaLease(settings, topics, partition, producer, client)
+    try:
+        with translated(f"claiming partition {partition}"):
+            async with asyncio.timeout(settings.broker_timeout):
+                await producer.start()
+                client.set_topics([topics.orders, topics.state])
+                await client.bootstrap()
+    except BaseException:
+        await lease.release()
+        raise
+    return lease
+
+
+class KafkaLease:
+    """See `app.engine.broker.Lease`."""
+
+    def __init__(
+        self, settings: Settings, topics: Topics, partition: int, producer: AIOKafkaProducer, client: AIOKafkaClient
+    ) -> None:
+        self.partition = partition
+        self._settings = settings
+        self._topics = topics
+        self._producer = producer
+        self._client = client
+        self._reader: PartitionReader | None = None
+        self._next_offset: int | None = None
+
+    @property
+    def next_offset(self) -> int:
+        """The offset from which to read on."""
+        assert self._next_offset is not None, "load comes first"
+        return self._next_offset
+
+    async def load(self) -> AsyncIterator[LoadedRows]:
+        """Read the partition's state up to where it ended after the claim, then settle where to read on."""
+        committed: int | None = None
+        rows_seen = 0
+        async for chunk, done, total in self._state_records():
+            rows = []
+            for record in chunk:
+                if record.key == OFFSET_KEY:
+                    committed = decode_offset(record.value)
+                else:
+                    rows.append((*split_key(record.key), record.value))
+            rows_seen += len(rows)
+            yield LoadedRows(rows, done, total)
+        if committed is None and rows_seen:
+            raise Inconsistent(
+                f"{self._topics.state}[{self.partition}] has rows but no offset; it is not a state of this application, or damaged"
+            )
+        self._next_offset = await self._source_offset(committed)
+        self._reader = PartitionReader(
+            self._client, self._topics.orders, self.partition, self._next_offset, patience=self._settings.broker_timeout
+        )
+
+    async def _state_records(self) -> AsyncIterator[tuple[Sequence[Any], int, int]]:
+        patience = self._settings.broker_timeout
+        topic = self._topics.state
+        start = await list_offset(self._client, topic, self.partition, EARLIEST, patience)
+        end = await list_offset(self._client, topic, self.partition, LATEST, patience)
+        reader = PartitionReader(
+            self._client, topic, self.partition, start, patience=patience, max_bytes=LOAD_FETCH_BYTES, wait_ms=200
+        )
+        clock = asyncio.get_running_loop()
+        progressed_at = clock.time()
+        try:
+            while reader.position < end:
+                batch = await reader.read(LOAD_CHUNK)
+                if batch.next_offset > batch.first_offset:
+                    progressed_at = clock.time()
+                elif clock.time() - progressed_at > patience:
+                    raise Unavailable(
+                        f"{topic}[{self.partition}] cannot be read past offset {reader.position} of {end}: a transaction hangs there"
+                    )
+                yield batch.records, reader.position - start, end - start
+        finally:
+            await reader.close()
+
+    async def _source_offset(self, committed: int | None) -> int:
+        """Check the committed offset against the source topic as it is now."""
+        patience = self._settings.broker_timeout
+        name = f"{self._topics.orders}[{self.partition}]"
+        first = await list_offset(self._client, self._topics.orders, self.partition, EARLIEST, patience)
+        end = await list_offset(self._client, self._topics.orders, self.partition, LATEST, patience)
+        if committed is None:
+            return first
+        if committed > end:
+            raise Inconsistent(
+                f"{name} ends at offset {end}, but {committed} were counted: the topic was made anew; "
+                f"delete {self._topics.state} too, or use another ORDERS_APP_ID"
+            )
+        if committed < first:
+            lost = f"{name}: {first - committed} records were deleted before they were read (retention)"
+            if self._settings.on_lost_records == "stop":
+                raise Inconsistent(f"{lost}; set ORDERS_ON_LOST_RECORDS=continue to go on without them")
+            log.error("%s; going on without them", lost)
+            return first
+        return committed
+
+    async def read(self, max_records: int) -> Batch:
+        """Return the records that follow the last ones read."""
+        assert self._reader is not None, "load comes first"
+        return await self._reader.read(max_records)
+
+    async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
+        """Write rows, outputs and the offset in one transaction."""
+        doing = f"committing partition {self.partition}"
+        try:
+            with translated(doing):
+                async with asyncio.timeout(self._settings.broker_timeout):
+                    await self._transact(next_offset, rows, outputs)
+        except Unavailable as error:
+            raise Unavailable(f"{error} (for {self._settings.broker_timeout:.0f} s); whether it was done is unknown") from error
+        self._next_offset = next_offset
+
+    async def _transact(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
+        try:
+            await self._producer.begin_transaction()
+            sent = await self._send(next_offset, rows, outputs)
+            # A refused batch does not fail its transaction: every single answer is looked at before the commit.
+            for answer in await asyncio.gather(*sent, return_exceptions=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+            await self._producer.commit_transaction()
+        except _FENCED as error:
+            raise self._fenced(error) from error
+        except kafka_errors.KafkaError as error:
+            hidden = self._sender_failure()
+            if isinstance(hidden, _FENCED):
+                raise self._fenced(hidden) from error
+            raise
+
+    async def _send(
+        self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]
+    ) -> list["asyncio.Future[Any]"]:
+        batches = _Batches(self._producer)
+        state = self._topics.state
+        for table, changed in rows:
+            prefix = row_prefix(table)
+            for key, value in changed:
+                batches.append(state, self.partition, prefix + key.encode(), value)
+        batches.append(state, self.partition, OFFSET_KEY, encode_offset(next_offset))
+        for output in outputs:
+            batches.append(output.topic, output.partition, output.key, output.value, output.headers, output.timestamp)
+        return await batches.send()
+
+    def _fenced(self, error: BaseException) -> Fenced:
+        return Fenced(f"another worker claimed it, or a transaction took too long ({describe(error)})")
+
+    def _sender_failure(self) -> BaseException | None:
+        """Return what ended the producer's background task; a fence may hide behind another error."""
+        task = self._producer._sender.sender_task  # noqa: SLF001 - the client has no public way to ask
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+
+    async def release(self) -> None:
+        """Close everything; an unfinished transaction is left for the next claim to abort."""
+        if self._reader is not None:
+            await self._reader.close()
+        for closing in (self._producer.stop(), self._client.close()):
+            with contextlib.suppress(kafka_errors.KafkaError, TimeoutError, OSError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await closing
+
+
+class _Batches:
+    """Gathers records into as few batches per partition as the size limit allows."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._open: dict[tuple[str, int], Any] = {}
+        self._full: dict[tuple[str, int], list[Any]] = defaultdict(list)
+
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]] = _NO_HEADERS,
+        timestamp: int | None = None,
+    ) -> None:
+        target = (topic, partition)
+        batch = self._open.get(target)
+        if batch is None:
+            batch = self._open[target] = self._producer.create_batch()
+        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            self._full[target].append(batch)
+            batch = self._open[target] = self._producer.create_batch()
+            batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
+
+    async def send(self) -> list["asyncio.Future[Any]"]:
+        """Hand all batches to the producer; returns one future per batch."""
+        futures = []
+        for target, batch in self._open.items():
+            topic, partition = target
+            futures += [
+                await self._producer.send_batch(part, topic, partition=partition) for part in [*self._full[target], batch]
+            ]
+        return futures
