@@ -1,1 +1,1 @@
-"""What developers run from the project's root: a local Kafka, and the first run. Not part of the installed application."""
+"""What developers run from the project's root: a local Kafka, and the first run. Not part of the application."""

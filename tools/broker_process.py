@@ -60,7 +60,9 @@ class BrokerProcess(ABC):
         if self.pid is not None:
             raise BrokerError(f"the broker at {self.bootstrap} runs already")
         if _is_taken(self.port):
-            raise BrokerError(f"{self.bootstrap} is in use: stop what runs there (another Kafka?), or choose another port")
+            raise BrokerError(
+                f"{self.bootstrap} is in use: stop what runs there (another Kafka?), or choose another port"
+            )
         command = self.prepare()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         begin = self.log.stat().st_size if self.log.exists() else 0

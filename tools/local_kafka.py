@@ -1,4 +1,4 @@
-"""A real Kafka broker on this machine, by Java: for development (`python -m tools.local_kafka`), tests and benchmarks."""
+"""A real Kafka broker by Java: for development (`python -m tools.local_kafka`), tests and benchmarks."""
 
 import base64
 import os
