@@ -18,22 +18,23 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as a shell has it."""
 
 
-class Command(AppCommand):  # type: ignore[misc]
+class Command(AppCommand):
     """Base of the commands; to be passed to `app.command(*options, base=Command)`.
 
-    The body returns its exit code (None: 0). Ctrl-C and SIGTERM set `interrupted`; a second one ends the command at once.
+    The body returns its exit code (None: 0). Ctrl-C and SIGTERM set `interrupted`; a second one ends it at once.
     """
 
     abstract: ClassVar[bool] = True
 
     interrupted: asyncio.Event
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Run the command and leave with its exit code."""
         logging.basicConfig(level=self.state.loglevel or logging.CRITICAL + 1)
         try:
             code = asyncio.run(self._run_until_done())
-        except click.ClickException as error:
+        except click.UsageError as error:
+            error.ctx = error.ctx or self.ctx
             error.show(self.stderr)
             code = error.exit_code
         except EngineError as error:

@@ -18,7 +18,7 @@ CHUNK = 256
 
 
 class Sender(Protocol):
-    """What a transport gives: it sends in the background, and chooses the partition by the key as the topic's readers do."""
+    """What a transport gives: sends in the background, to the partition that the key belongs to."""
 
     @property
     def acknowledged(self) -> int:
@@ -82,18 +82,19 @@ class Sending:
 
         Raises the engine's errors, `Unavailable` also if the broker stays silent for `STALLED_SECONDS`.
         """
-        async with AsyncExitStack() as stack:
-            work = asyncio.create_task(self._work(stack))
-            try:
-                await self._watch(work, interrupted, on_tick)
-            finally:
-                work.cancel()
-                with suppress(asyncio.CancelledError, EngineError, TimeoutError):
-                    async with asyncio.timeout(GOODBYE_SECONDS):
-                        if interrupted.is_set() and self._sender is not None:
-                            await self._sender.flush()
-                        await stack.aclose()
-                on_tick()
+        stack = AsyncExitStack()
+        work = asyncio.create_task(self._work(stack))
+        try:
+            await self._watch(work, interrupted, on_tick)
+        finally:
+            work.cancel()
+            with suppress(EngineError, TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await asyncio.gather(work, return_exceptions=True)
+                    if interrupted.is_set() and self._sender is not None:
+                        await self._sender.flush()
+                    await stack.aclose()
+            on_tick()
 
     async def _watch(self, work: "asyncio.Task[None]", interrupted: asyncio.Event, on_tick: Callable[[], None]) -> None:
         silent = 0.0  # summed up by ticks, so that a process that was suspended does not blame the broker
@@ -127,7 +128,7 @@ class Sending:
                     continue
                 if self._rate and (ahead := start + self.taken / self._rate - clock()) > 0:
                     await asyncio.sleep(ahead)
-                await sender.send(self._topic, key_of(record), record)
                 self.taken += 1
+                await sender.send(self._topic, key_of(record), record)
             await asyncio.sleep(0)
         await sender.flush()

@@ -36,7 +36,7 @@ OPTIONS = (
 def register(app: faust.App, open_sender: OpenSender, topic: str) -> None:
     """Add the command to `app`: it sends to `topic` with what `open_sender` opens."""
 
-    @app.command(*OPTIONS, base=Command)  # type: ignore[untyped-decorator]
+    @app.command(*OPTIONS, base=Command)
     async def emit(self: Any, files: tuple[str, ...], sample: int | None, rate: float | None, **sampling: Any) -> int:
         """Send order events, one JSON object a line, and wait for the broker to acknowledge them.
 
@@ -55,7 +55,7 @@ def register(app: faust.App, open_sender: OpenSender, topic: str) -> None:
         \b
         Exit codes: 0 all acknowledged; 1, 3 or 7 not all, or no broker;
         2 a file cannot be read or the options make no sense; 130 Ctrl-C.
-        """
+        """  # noqa: D301 - click leaves a paragraph as it is after this very character
         try:
             chunks = _source(files, sample, sampling)
         except LinesError as error:
@@ -86,23 +86,26 @@ def _source(files: Sequence[str], sample: int | None, sampling: dict[str, Any]) 
 
 async def _send(command: Any, sending: Sending, total: int | None) -> int:
     """Send, show how far it is, and return the exit code."""
-    code = 0
+    code, fault = 0, ""
     with tqdm(total=total, unit=" events", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def show() -> None:
+            bar.update(sending.acknowledged - bar.n)
+
         try:
-            await sending.run(command.interrupted, lambda: bar.update(sending.acknowledged - bar.n))
+            await sending.run(command.interrupted, show)
         except LinesError as error:
-            fault, code = str(error), USAGE
+            code, fault = USAGE, str(error)
         except EngineError as error:
-            fault, code = str(error), error.exit_code
-        else:
-            fault = ""
+            code, fault = error.exit_code, str(error)
+    expected = sending.taken if total is None else total
     if sending.connected:
-        expected = sending.taken if total is None else total
         command.say(f"acknowledged {sending.acknowledged} of {expected}")
-        if not code and sending.acknowledged < expected:
-            code = INTERRUPTED if command.interrupted.is_set() else 1
-    elif not code:
-        code = INTERRUPTED
     if fault:
         command.complain(fault)
+    elif command.interrupted.is_set():
+        code = INTERRUPTED
+    elif sending.acknowledged < expected:
+        code = 1
+        command.complain(f"{expected - sending.acknowledged} records were not acknowledged by the broker")
     return code
