@@ -1,0 +1,81 @@
+"""Per customer: how many orders, how many of them open, when, and how much money per currency."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from models.aggregates.aggregate import Aggregate
+from models.money import CURRENCIES, format_minor
+from models.order import OPEN, Change
+
+
+class Customer(NamedTuple):
+    """The row of a customer. The times are those of created orders.
+
+    `money`: currency -> (gross, refunded), in minor units.
+    """
+
+    order_count: int
+    open_orders: int
+    first_order_at: str | None
+    last_order_at: str | None
+    money: dict[str, tuple[int, int]]
+
+
+def contributions(change: Change) -> Iterable[tuple[str, Customer]]:
+    """Count an order when it is created, its money as it comes and goes, and once that it is no longer open."""
+    event, before, after, gross, refunded = change
+    if before is None:
+        row = Customer(1, 1, event.timestamp, event.timestamp, {after.currency: (gross, refunded)})
+    else:
+        closed = before.status in OPEN and after.status not in OPEN
+        if not closed and not refunded:
+            return ()
+        money = {after.currency: (0, refunded)} if refunded else {}
+        row = Customer(0, -1 if closed else 0, None, None, money)
+    return ((event.customer_id, row),)
+
+
+def merge(a: Customer, b: Customer) -> Customer:
+    """Add two rows of a customer."""
+    money = a.money
+    if b.money:
+        money = money.copy()
+        for currency, (gross, refunded) in b.money.items():
+            had_gross, had_refunded = money.get(currency, (0, 0))
+            money[currency] = (had_gross + gross, had_refunded + refunded)
+    first, last = a.first_order_at, a.last_order_at
+    if first is None or last is None:
+        first, last = b.first_order_at, b.last_order_at
+    elif b.first_order_at is not None and b.last_order_at is not None:
+        first, last = min(first, b.first_order_at), max(last, b.last_order_at)
+    return Customer(a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money)
+
+
+def decode(row: Any) -> Customer:
+    """Return the row of a decoded JSON array."""
+    order_count, open_orders, first, last, money, *later = row
+    return Customer(
+        order_count, open_orders, first, last, {c: (gross, back) for c, (gross, back) in money.items()}, *later
+    )
+
+
+def view(key: str, row: Customer) -> dict[str, Any]:
+    """Return a customer as readers get it."""
+    return {
+        "customer_id": key,
+        "order_count": row.order_count,
+        "open_orders": row.open_orders,
+        "first_order_at": row.first_order_at and row.first_order_at + "Z",
+        "last_order_at": row.last_order_at and row.last_order_at + "Z",
+        "money": {
+            currency: {
+                "gross": format_minor(gross, CURRENCIES[currency]),
+                "refunded": format_minor(refunded, CURRENCIES[currency]),
+                "net": format_minor(gross - refunded, CURRENCIES[currency]),
+            }
+            for currency, (gross, refunded) in sorted(row.money.items())
+        },
+    }
+
+
+AGGREGATE = Aggregate("customers", contributions, merge, decode, view)

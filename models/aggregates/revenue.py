@@ -1,0 +1,57 @@
+"""Per currency and minute (UTC, of the event's own timestamp): created orders, their money, and what went back."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from models.aggregates.aggregate import Aggregate
+from models.keys import join_key, split_key
+from models.money import CURRENCIES, format_minor
+from models.order import Change
+
+
+class Revenue(NamedTuple):
+    """The row of a minute. `gross` and `refunded` in minor units; more may go back in a minute than comes in."""
+
+    orders: int
+    gross: int
+    refunded: int
+
+
+def revenue_key(currency: str, timestamp: str) -> str:
+    """Return the key of the minute of a time: currency, "2026-11-21T12:00"."""
+    return join_key(currency, timestamp[:16])
+
+
+def contributions(change: Change) -> Iterable[tuple[str, Revenue]]:
+    """Count an order in the minute in which it was created, and its refunds in theirs."""
+    event, before, after, gross, refunded = change
+    if before is not None and not refunded:
+        return ()
+    row = Revenue(1 if before is None else 0, gross, refunded)
+    return ((revenue_key(after.currency, event.timestamp), row),)
+
+
+def merge(a: Revenue, b: Revenue) -> Revenue:
+    """Add two rows: of one minute, or of several into a longer time."""
+    return Revenue(a.orders + b.orders, a.gross + b.gross, a.refunded + b.refunded)
+
+
+def decode(row: Any) -> Revenue:
+    """Return the row of a decoded JSON array."""
+    return Revenue(*row)
+
+
+def view(key: str, row: Revenue) -> dict[str, Any]:
+    """Return a bucket as readers get it; its currency is in the key."""
+    currency, minute = split_key(key)
+    decimals = CURRENCIES[currency]
+    return {
+        "start": f"{minute}:00Z",
+        "orders": row.orders,
+        "gross": format_minor(row.gross, decimals),
+        "refunded": format_minor(row.refunded, decimals),
+        "net": format_minor(row.gross - row.refunded, decimals),
+    }
+
+
+AGGREGATE = Aggregate("revenue", contributions, merge, decode, view)

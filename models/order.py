@@ -1,0 +1,205 @@
+"""The life of an order: what each event does to it, as a table and one pure function."""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+from models.errors import Cause, Refusal, shown
+from models.events import Event
+from models.keys import join_key
+from models.money import CURRENCIES, divide_half_even, format_minor, to_minor
+
+Status = Literal["created", "paid", "shipped", "delivered", "cancelled", "refunded"]
+
+TRANSITIONS: Final[Mapping[tuple[str | None, str], Status]] = MappingProxyType(
+    {
+        (None, "order.created"): "created",
+        ("created", "order.paid"): "paid",
+        ("paid", "order.shipped"): "shipped",
+        ("shipped", "order.delivered"): "delivered",
+        ("created", "order.cancelled"): "cancelled",
+        ("paid", "order.cancelled"): "cancelled",
+        # A refund leaves the status alone while something remains, and then makes it `refunded`.
+        ("paid", "order.refunded"): "paid",
+        ("shipped", "order.refunded"): "shipped",
+        ("delivered", "order.refunded"): "delivered",
+    }
+)
+"""(status, event type) -> next status. What is not here is not allowed."""
+
+OPEN: Final = frozenset({"created", "paid", "shipped"})
+"""The statuses of an order that is not done with."""
+
+MAX_EVENTS: Final = 1_000
+"""Most accepted events of an order: its row holds them all."""
+
+
+class Order(NamedTuple):
+    """The row of an order. Money in minor units of `currency`; times in UTC, without suffix.
+
+    `items` are (sku, qty, price), `events` the accepted ones, in order, as (event_id, event_type, timestamp).
+    """
+
+    status: str
+    currency: str
+    total: int
+    refunded: int
+    item_count: int
+    average_item_price: int
+    created_at: str
+    updated_at: str
+    items: tuple[tuple[str, int, int], ...]
+    events: tuple[tuple[str, str, str], ...]
+
+
+class Change(NamedTuple):
+    """What an accepted event did.
+
+    `gross` and `refunded` are what it adds to those totals, in minor units of `after.currency`.
+    """
+
+    event: Event
+    before: Order | None
+    after: Order
+    gross: int
+    refunded: int
+
+
+class Duplicate(Enum):
+    """The type of `DUPLICATE`."""
+
+    DUPLICATE = "duplicate"
+
+
+DUPLICATE: Final = Duplicate.DUPLICATE
+"""An event that the order has accepted before: it changes nothing."""
+
+
+def order_key(customer_id: str, order_id: str) -> str:
+    """Return the key of an order: two customers may each have an order of the same id."""
+    return join_key(customer_id, order_id)
+
+
+def apply(order: Order | None, event: Event) -> Change | Literal[Duplicate.DUPLICATE]:
+    """Apply an event to its order as it stands (None: there is none yet).
+
+    Raises:
+        Refusal: the order's life does not allow the event.
+    """
+    if order is None:
+        if event.event_type != "order.created":
+            raise _refusal(event, "unknown_order", f"customer {shown(event.customer_id)} has no such order")
+        return _create(event)
+    event_id = event.event_id
+    for seen in order.events:
+        if seen[0] == event_id:
+            return DUPLICATE
+    return _advance(order, event)
+
+
+def _advance(order: Order, event: Event) -> Change:
+    if event.event_type == "order.created":
+        raise _refusal(event, "order_exists", f"event {shown(order.events[0][0])} created the order before")
+    status = TRANSITIONS.get((order.status, event.event_type))
+    if status is None:
+        raise _refusal(event, "illegal_transition", f"the order is {order.status}: no {event.event_type} is allowed")
+    if len(order.events) >= MAX_EVENTS:
+        raise _refusal(event, "illegal_transition", f"the order has had {MAX_EVENTS:,} events: no more are taken")
+    refund = 0
+    if event.event_type == "order.refunded":
+        refund = _refund(order, event)
+        if order.refunded + refund == order.total:
+            status = "refunded"
+    elif event.event_type == "order.cancelled":
+        refund = order.total - order.refunded
+    after = Order(
+        status,
+        order.currency,
+        order.total,
+        order.refunded + refund,
+        order.item_count,
+        order.average_item_price,
+        order.created_at,
+        event.timestamp,
+        order.items,
+        (*order.events, (event.event_id, event.event_type, event.timestamp)),
+    )
+    return Change(event, order, after, 0, refund)
+
+
+def _create(event: Event) -> Change:
+    total, currency = event.total, event.currency
+    if total is None or currency is None:
+        raise TypeError("an order.created without total or currency: it did not come from parse_event")
+    count = sum([item.qty for item in event.items])
+    after = Order(
+        "created",
+        currency,
+        total,
+        0,
+        count,
+        divide_half_even(total, count),
+        event.timestamp,
+        event.timestamp,
+        tuple(map(tuple, event.items)),  # type: ignore[arg-type]  # plain tuples: orjson writes no others
+        ((event.event_id, event.event_type, event.timestamp),),
+    )
+    return Change(event, None, after, total, 0)
+
+
+def _refund(order: Order, event: Event) -> int:
+    remaining = order.total - order.refunded
+    decimals = CURRENCIES[order.currency]
+    if event.amount is None:
+        amount = remaining
+    else:
+        try:
+            amount = to_minor(event.amount, decimals)
+        except ValueError as e:
+            raise _refusal(event, "invalid_event", f"amount: {e}, got {shown(event.amount)}") from None
+        if amount == 0:  # a number so small that it is taken for binary noise
+            raise _refusal(event, "invalid_event", f"amount: must be an amount above zero, got {shown(event.amount)}")
+    if amount > remaining or remaining == 0:
+        left = f"{format_minor(remaining, decimals)} {order.currency}"
+        asked = "all" if event.amount is None else shown(event.amount)
+        raise _refusal(event, "refund_too_large", f"amount: {asked} is asked for, but {left} remains")
+    return amount
+
+
+def _refusal(event: Event, cause: Cause, message: str) -> Refusal:
+    return Refusal(
+        cause,
+        message,
+        event_type=event.event_type,
+        event_id=event.event_id,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+    )
+
+
+def decode(row: Any) -> Order:
+    """Return the order of a decoded JSON array."""
+    return Order(*row[:8], *(tuple(map(tuple, pairs)) for pairs in row[8:10]), *row[10:])
+
+
+def order_view(customer_id: str, order_id: str, order: Order) -> dict[str, Any]:
+    """Return an order as readers get it: money as text with the currency's decimals, times with "Z"."""
+    decimals = CURRENCIES[order.currency]
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "status": order.status,
+        "currency": order.currency,
+        "total_amount": format_minor(order.total, decimals),
+        "refunded_amount": format_minor(order.refunded, decimals),
+        "item_count": order.item_count,
+        "average_item_price": format_minor(order.average_item_price, decimals),
+        "created_at": order.created_at + "Z",
+        "updated_at": order.updated_at + "Z",
+        "items": [{"sku": sku, "qty": qty, "price": format_minor(price, decimals)} for sku, qty, price in order.items],
+        "events": [
+            {"event_id": event_id, "event_type": event_type, "timestamp": timestamp + "Z"}
+            for event_id, event_type, timestamp in order.events
+        ],
+    }
