@@ -18,7 +18,7 @@ from models.aggregates import AGGREGATES
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.order import DUPLICATE, Change, apply, order_view
+from models.order import DUPLICATE, Change, apply, order_key, order_view
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,6 @@ CHUNK = 500
 
 FORWARDED_FROM = "orderflow-forwarded-from"
 """Header of a record that was sent on to the partition of its customer: `topic/partition/offset` it came from."""
-
-
-def order_key(customer_id: str, order_id: str) -> str:
-    """Return the key of an order's row; ids hold no control characters, so it is unambiguous."""
-    return f"{customer_id}\x1f{order_id}"
 
 
 class OrderPipeline:

@@ -6,7 +6,7 @@ from app.engine.table import Table
 from app.pipeline import ORDERS_TABLE
 from app.topics import OUTCOMES_TABLE
 from models.aggregates import AGGREGATES
-from models.order import Order
+from models.order import decode
 
 
 class NamedTable(NamedTuple):
@@ -21,12 +21,8 @@ def order_id_of(key: str) -> str:
     return key.rpartition("\x1f")[2]
 
 
-def _order(row: list[object]) -> Order:
-    return Order(*row)  # type: ignore[arg-type]
-
-
 TABLES = (
-    NamedTable(Table(ORDERS_TABLE, _order, index_of=order_id_of), "one row per order: status, money, items, events"),
-    *(NamedTable(Table(aggregate.name, aggregate.decode), aggregate.help) for aggregate in AGGREGATES),
+    NamedTable(Table(ORDERS_TABLE, decode, index_of=order_id_of), "one row per order: status, money, items, events"),
+    *(NamedTable(Table(aggregate.name, aggregate.decode), f"{aggregate.name}: totals over all their orders") for aggregate in AGGREGATES),
     NamedTable(Table(OUTCOMES_TABLE), "how many records were accepted, duplicates, forwarded, or dead letters by cause"),
 )

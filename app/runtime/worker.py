@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -45,7 +46,7 @@ class StepWorker(Worker):  # type: ignore[misc]
 
     def _give_up(self, error: EngineError) -> None:
         """Say why, then stop in good order."""
-        print(f"orderflow: error: {error}", file=sys.stderr, flush=True)
+        print(f"orderflow: error: {error}", file=sys.__stderr__, flush=True)  # not into the log: Faust redirects stderr
         timer = threading.Timer(LAST_RESORT_SECONDS, self._exit, (error.exit_code,))
         timer.daemon = True
         timer.start()
@@ -61,6 +62,12 @@ class StepWorker(Worker):  # type: ignore[misc]
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+    def on_setup_root_logger(self, logger: Any, level: int) -> None:
+        """Silence the client library's lines, several per 100 ms while a broker is away: ours say it once."""
+        super().on_setup_root_logger(logger, level)
+        if level > logging.DEBUG:
+            logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
     async def _sentinel_task(self) -> None:
         """Close the loop at once: Faust would wait a second here."""
