@@ -1,0 +1,330 @@
+"""What must come out of a log of order records, worked out in the plainest way: the judge of the acceptance tests.
+
+Written from the rules alone: it shares no code with models/ or app/, takes one record after another, and prefers being
+easy to check over being fast. It reads the topic as it stands at the end, forwarded copies included.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, NamedTuple
+
+from tests.oracle_events import DECIMALS, RefusedError, event_of, minor_units, partition_of
+
+FORWARDED_FROM = "orderflow-forwarded-from"
+MAX_EVENTS = 1_000
+
+TRANSITIONS = {
+    ("created", "order.paid"): "paid",
+    ("paid", "order.shipped"): "shipped",
+    ("shipped", "order.delivered"): "delivered",
+    ("created", "order.cancelled"): "cancelled",
+    ("paid", "order.cancelled"): "cancelled",
+    ("paid", "order.refunded"): "paid",
+    ("shipped", "order.refunded"): "shipped",
+    ("delivered", "order.refunded"): "delivered",
+}
+CLOSED = {"delivered", "cancelled", "refunded"}
+
+Row = dict[str, Any]
+Key = tuple[str, ...]
+
+
+class LogRecord(NamedTuple):
+    """A record of the orders topic as read back."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Accepted(NamedTuple):
+    """An event that counted, and the order (as readers see it) right after it."""
+
+    offset: int
+    customer_id: str
+    event_id: str
+    value: bytes
+    order: Row
+
+
+@dataclass
+class Expected:
+    """What must be found. Rows are in the shape of the HTTP interface, by table and key.
+
+    Keys: orders (customer_id, order_id), customers (customer_id,), products (sku,), revenue (currency, start).
+    `accepted` lists each partition's events in the order of its log. `problems` are faults of the log itself: records
+    that were not forwarded as they should have been.
+    """
+
+    tables: dict[str, dict[Key, Row]] = field(default_factory=dict)
+    accepted: dict[int, list[Accepted]] = field(default_factory=dict)
+    dead_letters: dict[tuple[int, int], str] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def expect(records: Iterable[LogRecord], topic: str, partitions: int) -> Expected:
+    """Return what must come out of `records`, all of them, of a topic with so many partitions."""
+    expected = Expected(accepted={partition: [] for partition in range(partitions)})
+    orders: dict[Key, _Order] = {}
+    misplaced: list[tuple[LogRecord, int]] = []
+    log = sorted(records, key=lambda record: (record.partition, record.offset))
+    for record in log:
+        coordinate = (record.partition, record.offset)
+        try:
+            event = event_of(record.value)
+            right = partition_of(event["customer_id"].encode(), partitions)
+            if right != record.partition:
+                misplaced.append((record, right))
+                expected.outcomes["forwarded"] += 1
+                continue
+            order = _apply(orders, event)
+        except RefusedError as refused:
+            expected.dead_letters[coordinate] = str(refused)
+            expected.outcomes[f"dead_letter:{refused}"] += 1
+            continue
+        if order is None:
+            expected.outcomes["duplicate"] += 1
+            continue
+        expected.outcomes["accepted"] += 1
+        assert record.value is not None
+        expected.accepted[record.partition].append(
+            Accepted(record.offset, event["customer_id"], event["event_id"], record.value, order.view())
+        )
+    expected.problems = _forwarding_problems(log, misplaced, topic)
+    expected.tables = _tables(orders.values())
+    return expected
+
+
+# --- what becomes of an order ---
+
+
+@dataclass
+class _Order:
+    created: dict[str, Any]
+    status: str
+    refunds: list[tuple[datetime, int]]
+    events: list[dict[str, Any]]
+
+    @property
+    def currency(self) -> str:
+        return str(self.created["currency"])
+
+    @property
+    def total(self) -> int:
+        return int(self.created["total"])
+
+    @property
+    def refunded(self) -> int:
+        return sum(amount for _, amount in self.refunds)
+
+    @property
+    def remaining(self) -> int:
+        return self.total - self.refunded
+
+    def view(self) -> Row:
+        """Return the order in the shape of the HTTP interface."""
+        count = sum(qty for _, qty, _ in self.created["items"])
+        average = (Decimal(self.total) / count).quantize(Decimal(1), ROUND_HALF_EVEN)
+        return {
+            "order_id": self.created["order_id"],
+            "customer_id": self.created["customer_id"],
+            "status": self.status,
+            "currency": self.currency,
+            "total_amount": _money(self.total, self.currency),
+            "refunded_amount": _money(self.refunded, self.currency),
+            "item_count": count,
+            "average_item_price": _money(int(average), self.currency),
+            "created_at": _text(self.created["timestamp"]),
+            "updated_at": _text(self.events[-1]["timestamp"]),
+            "items": [
+                {"sku": sku, "qty": qty, "price": _money(price, self.currency)}
+                for sku, qty, price in self.created["items"]
+            ],
+            "events": [
+                {"event_id": e["event_id"], "event_type": e["event_type"], "timestamp": _text(e["timestamp"])}
+                for e in self.events
+            ],
+        }
+
+
+def _apply(orders: dict[Key, _Order], event: dict[str, Any]) -> _Order | None:
+    """Apply an event; returns its order, None for a duplicate, or raises `RefusedError`."""
+    key = (event["customer_id"], event["order_id"])
+    order = orders.get(key)
+    if order is not None and event["event_id"] in [seen["event_id"] for seen in order.events]:
+        return None
+    if event["event_type"] == "order.created":
+        if order is not None:
+            raise RefusedError("order_exists")
+        order = orders[key] = _Order(event, "created", [], [])
+    else:
+        if order is None:
+            raise RefusedError("unknown_order")
+        status = TRANSITIONS.get((order.status, event["event_type"]))
+        if status is None or len(order.events) >= MAX_EVENTS:
+            raise RefusedError("illegal_transition")
+        if event["event_type"] == "order.refunded":
+            amount = _refund(order, event.get("amount"))
+            status = "refunded" if amount == order.remaining else status
+            order.refunds.append((event["timestamp"], amount))
+        if event["event_type"] == "order.cancelled":
+            order.refunds.append((event["timestamp"], order.remaining))
+        order.status = status
+    order.events.append(event)
+    return order
+
+
+def _refund(order: _Order, asked: Any) -> int:
+    """Return what is refunded, in minor units, or raise `RefusedError`."""
+    amount = order.remaining
+    if asked is not None:
+        try:
+            amount = minor_units(asked, DECIMALS[order.currency])
+            assert amount > 0
+        except AssertionError as error:
+            raise RefusedError("invalid_event") from error
+    if amount > order.remaining or order.remaining == 0:
+        raise RefusedError("refund_too_large")
+    return amount
+
+
+# --- what the tables hold ---
+
+
+def _tables(orders: Iterable[_Order]) -> dict[str, dict[Key, Row]]:
+    """Add all orders up from scratch, as they stand at the end."""
+    all_orders = list(orders)
+    by_customer: dict[str, list[_Order]] = {}
+    skus: set[str] = set()
+    minutes: dict[Key, list[int]] = {}
+    for order in all_orders:
+        by_customer.setdefault(order.created["customer_id"], []).append(order)
+        skus |= {sku for sku, _, _ in order.created["items"]}
+        bucket = minutes.setdefault(_minute(order.currency, order.created["timestamp"]), [0, 0, 0])
+        bucket[0] += 1
+        bucket[1] += order.total
+        for moment, amount in order.refunds:
+            minutes.setdefault(_minute(order.currency, moment), [0, 0, 0])[2] += amount
+    return {
+        "orders": {(o.created["customer_id"], o.created["order_id"]): o.view() for o in all_orders},
+        "customers": {(customer,): _customer(customer, theirs) for customer, theirs in by_customer.items()},
+        "products": _products(all_orders, skus),
+        "revenue": {
+            (currency, start): {
+                "currency": currency,
+                "start": start,
+                "orders": count,
+                "gross": _money(gross, currency),
+                "refunded": _money(refunded, currency),
+                "net": _money(gross - refunded, currency),
+            }
+            for (currency, start), (count, gross, refunded) in minutes.items()
+            if count or gross or refunded
+        },
+    }
+
+
+def _customer(customer_id: str, orders: list[_Order]) -> Row:
+    created = [order.created["timestamp"] for order in orders]
+    money = {}
+    for currency in {order.currency for order in orders}:
+        gross = sum(order.total for order in orders if order.currency == currency)
+        refunded = sum(order.refunded for order in orders if order.currency == currency)
+        money[currency] = {
+            "gross": _money(gross, currency),
+            "refunded": _money(refunded, currency),
+            "net": _money(gross - refunded, currency),
+        }
+    return {
+        "customer_id": customer_id,
+        "order_count": len(orders),
+        "open_orders": sum(order.status not in CLOSED for order in orders),
+        "first_order_at": _text(min(created)),
+        "last_order_at": _text(max(created)),
+        "money": money,
+    }
+
+
+def _products(orders: Iterable[_Order], skus: Iterable[str]) -> dict[Key, Row]:
+    rows: dict[Key, Row] = {
+        (sku,): {"sku": sku, "orders": 0, "units_sold": 0, "units_cancelled": 0, "money": {}} for sku in skus
+    }
+    revenue: Counter[tuple[str, str]] = Counter()
+    for order in orders:
+        cancelled = any(event["event_type"] == "order.cancelled" for event in order.events)
+        for sku, qty, price in order.created["items"]:
+            rows[sku,]["units_sold"] += qty
+            rows[sku,]["units_cancelled"] += qty if cancelled else 0
+            revenue[sku, order.currency] += 0 if cancelled else qty * price
+        for sku in {sku for sku, _, _ in order.created["items"]}:
+            rows[sku,]["orders"] += 1
+    for (sku, currency), minor in revenue.items():
+        rows[sku,]["money"][currency] = {"revenue": _money(minor, currency)}
+    return rows
+
+
+def _money(minor: int, currency: str) -> str:
+    return f"{Decimal(minor).scaleb(-DECIMALS[currency]):f}"
+
+
+def _text(moment: datetime) -> str:
+    text = moment.replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if "." in text else text) + "Z"
+
+
+def _minute(currency: str, moment: datetime) -> Key:
+    return currency, f"{moment:%Y-%m-%dT%H:%M}:00Z"
+
+
+# --- what became of misplaced records ---
+
+
+def _forwarding_problems(log: Iterable[LogRecord], misplaced: Iterable[tuple[LogRecord, int]], topic: str) -> list[str]:
+    """Return what is wrong with the copies: each record once, to the right place, unchanged, in the order it came."""
+    problems = []
+    copies: dict[str, list[LogRecord]] = {}
+    last: dict[tuple[str, int], int] = {}
+    for record in log:
+        source = dict(record.headers).get(FORWARDED_FROM)
+        if source is None:
+            continue
+        copies.setdefault(source.decode(), []).append(record)
+        origin, _, offset = source.decode().rpartition("/")
+        if int(offset) <= last.get((origin, record.partition), -1):
+            problems.append(f"{_place(topic, record)}: copy of {source.decode()} comes after that of a later record")
+        last[origin, record.partition] = int(offset)
+    for record, right in misplaced:
+        place = _place(topic, record)
+        found = copies.pop(place, [])
+        if len(found) != 1:
+            problems.append(f"{place}: forwarded {len(found)} times instead of once")
+        for copy in found:
+            if copy.partition != right:
+                problems.append(f"{place}: forwarded to partition {copy.partition} instead of {right}")
+            if (copy.key, copy.value) != (record.key, record.value):
+                problems.append(f"{place}: key or value changed on the way to {_place(topic, copy)}")
+    problems += [f"{place}: forwarded, but was in its right partition" for place in copies]
+    return problems
+
+
+def _place(topic: str, record: LogRecord) -> str:
+    return f"{topic}/{record.partition}/{record.offset}"
+
+
+def differences(found: Mapping[Key, Any], wanted: Mapping[Key, Any], limit: int = 10) -> list[str]:
+    """Return one line for each key whose row is missing, too many, or another than wanted; at most `limit`."""
+    lines = []
+    for key in sorted({*found, *wanted}, key=repr):
+        if key not in found:
+            lines.append(f"{key}: missing, wanted {wanted[key]}")
+        elif key not in wanted:
+            lines.append(f"{key}: not wanted, found {found[key]}")
+        elif found[key] != wanted[key]:
+            lines.append(f"{key}: found {found[key]}, wanted {wanted[key]}")
+    return lines if len(lines) <= limit else [*lines[:limit], f"… and {len(lines) - limit} more"]
