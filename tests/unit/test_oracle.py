@@ -1,6 +1,7 @@
 """The oracle itself, on cases worked out by hand: whoever judges must be judged first."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -214,7 +215,7 @@ def test_the_last_record_is_refused(values: list[bytes | None], cause: str) -> N
     """Each cause, and nothing but the last record is refused for it."""
     expected = judge(*values)
     assert expected.dead_letters == {(0, len(values) - 1): cause}
-    assert expected.outcomes == {"accepted": len(values) - 1, f"dead_letter:{cause}": 1}
+    assert expected.outcomes == Counter({"accepted": len(values) - 1, f"dead_letter:{cause}": 1})
 
 
 def test_fields_that_nobody_knows_are_ignored() -> None:
