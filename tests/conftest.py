@@ -11,7 +11,7 @@ from tools.local_kafka import LocalKafka
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A running broker that all tests share, so each takes topics and groups of its own. Do not stop or kill this one."""
+    """A running broker for all tests: each takes topics and groups of its own, and none stops or kills it."""
     broker = LocalKafka(tmp_path_factory.mktemp("kafka"))
     try:
         broker.start()

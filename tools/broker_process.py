@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import re
 import signal
 import socket
 import subprocess
@@ -131,9 +132,15 @@ class BrokerProcess(ABC):
     def _reason(self, begin: int) -> str:
         with self.log.open("rb") as handle:
             handle.seek(begin)
-            lines = handle.read().decode(errors="replace").splitlines()
-        telling = [line for line in lines if "Exception" in line or " ERROR " in line or line.startswith("Error")]
-        return (telling or lines or ["it wrote no log"])[-1].strip()
+            return telling_line(handle.read().decode(errors="replace"))
+
+
+def telling_line(output: str) -> str:
+    """Return the line of a Java program's output that says best why it ended."""
+    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("\t")]
+    thrown = [line for line in lines if re.search(r"(Exception|Error): ", line)]
+    errors = [line for line in lines if " ERROR " in line]
+    return (thrown or errors or lines or ["it wrote nothing"])[-1].strip()
 
 
 def _is_taken(port: int) -> bool:

@@ -28,12 +28,11 @@ class Certificates:
 
     @classmethod
     def make(cls, folder: Path, client_name: str = "orderflow") -> "Certificates":
-        """Write new certificates into `folder`; the client's principal is `User:CN=<client_name>`."""
+        """Write new certificates into `folder`; to the broker the client is `User:<client_name>`."""
         folder.mkdir(parents=True, exist_ok=True)
         made = cls(folder / "ca.pem", folder / "server.pem", folder / "client.pem", folder / "client-key.pem")
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(made.authority))
-        # A trailing organisation would become part of Kafka's principal, so the client has a common name only.
         server = authority.issue_cert("localhost", "127.0.0.1")
         client = authority.issue_cert(f"{client_name}.test", common_name=client_name)
         chain = b"".join(pem.bytes() for pem in server.cert_chain_pems)
@@ -59,7 +58,8 @@ class Security:
 
     def properties(self) -> dict[str, str]:
         """Return the broker properties that this adds; a listener is named as its protocol."""
-        properties: dict[str, str] = {}
+        # Certificates name more than a user: the common name alone is the principal.
+        properties = {"ssl.principal.mapping.rules": r"RULE:^.*CN=([^,]+).*$/$1/,DEFAULT"}
         if self.access_rules:
             properties["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
             properties["super.users"] = "User:ANONYMOUS"

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from tools import docker_kafka
-from tools.broker_process import BrokerProcess
+from tools.broker_process import BrokerProcess, telling_line
 from tools.errors import BrokerError, ToolError
 from tools.kafka_jars import KAFKA_VERSION, ensure_jars, find_java
 from tools.kafka_properties import INTERNAL, Listener, as_text, broker_properties
@@ -85,8 +85,9 @@ class LocalKafka(BrokerProcess):
         command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config), *more]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if answer.returncode != 0:
-            lines = (answer.stderr or answer.stdout).strip().splitlines() or ["it gave no reason"]
-            raise BrokerError(f"Kafka could not format its storage in {self.folder}: {lines[-1]}")
+            raise BrokerError(
+                f"Kafka could not format its storage in {self.folder}: {telling_line(answer.stdout + answer.stderr)}"
+            )
 
 
 def free_port() -> int:
