@@ -97,6 +97,11 @@ def sample_events(
     return _with_faults(events, count, seed, invalid, duplicates, start)
 
 
+def bundled_events() -> Iterator[bytes]:
+    """Yield the events of samples/orders.jsonl: 20 customers, with a few records that are broken or sent twice."""
+    return sample_events(200, seed=2026, customers=20, invalid=0.02, duplicates=0.02, pace=30.0)
+
+
 def _with_faults(
     events: Iterator[bytes], count: int, seed: int, invalid: float, duplicates: float, start: datetime
 ) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sources.broken import broken_record
-from app.sources.samples import DEFAULT_START, sample_events
+from app.sources.samples import DEFAULT_START, bundled_events, sample_events
+from tests.oracle import LogRecord, expect
 
 seeds = st.integers(min_value=0, max_value=2**32 - 1)
 shares = st.sampled_from([0.0, 0.01, 0.2, 0.5])
@@ -160,3 +162,21 @@ def test_arguments_without_a_meaning_are_refused(arguments: dict[str, Any]) -> N
     """At once, not when the first event is asked for."""
     with pytest.raises(ValueError, match=r"\w"):
         sample_events(**arguments)
+
+
+def test_the_bundled_file_is_what_its_seed_gives() -> None:
+    """If the generator was changed on purpose, write `bundled_events()` to the file again, one event a line."""
+    bundled = Path(__file__).parents[2] / "samples" / "orders.jsonl"
+    assert bundled.read_bytes().splitlines() == list(bundled_events())
+
+
+def test_the_bundled_file_shows_what_there_is_to_see() -> None:
+    """A new user finds 20 customers, orders in every status, some duplicates and a few dead letters of two causes."""
+    expected = expect([LogRecord(0, n, None, event) for n, event in enumerate(bundled_events())], "orders", 1)
+    assert len(expected.tables["customers"]) == 20
+    assert {row["status"] for row in expected.tables["orders"].values()} == {
+        "created", "paid", "shipped", "delivered", "cancelled", "refunded"
+    }  # fmt: skip
+    assert expected.outcomes["duplicate"] >= 2
+    assert 2 <= len(expected.dead_letters) <= 10
+    assert set(expected.dead_letters.values()) == {"undecodable", "invalid_event"}
