@@ -148,18 +148,21 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one line of our own says it
     try:
         settings = load_settings()
-        if not web_port_is_taken(settings):
-            return asyncio.run(run(settings))
-        fault, code = f"{web_address(settings)} is in use; beside another worker: {_second_worker(settings)}", 1
     except SettingsError as error:
-        fault, code = str(error), 2
+        return _give_up(str(error), 2)
+    address, broker = web_address(settings), settings.broker
+    if web_port_is_taken(settings):
+        return _give_up(f"{address} is in use; beside another worker: {_second_worker(settings)}", 1)
+    try:
+        return asyncio.run(run(settings))
     except Unavailable as error:
-        fault, code = (
-            f"no Kafka answers at {settings.broker}: start one with `make kafka`, or set ORDERS_BROKER",
-            error.exit_code,
-        )
+        fault = f"no Kafka answers at {broker}: start one with `make kafka`, or set ORDERS_BROKER"
+        return _give_up(fault, error.exit_code)
     except EngineError as error:
-        fault, code = str(error), error.exit_code
+        return _give_up(str(error), error.exit_code)
+
+
+def _give_up(fault: str, code: int) -> int:
     print(f"make run: {fault}", file=sys.stderr)
     return code
 
