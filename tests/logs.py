@@ -1,0 +1,101 @@
+"""Reads whole topics with a client that shares no code with the application's, committed records only."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+POLL_SECONDS = 0.2
+
+
+class Read(NamedTuple):
+    """A record as read back. `timestamp` in ms since 1970; `timestamp_type` 1: the producer's, 2: the broker's."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp_type: int
+    timestamp: int
+
+
+class Log:
+    """A topic, followed from its beginning. `records` holds what was read so far, in the order of each partition."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self.topic = topic
+        self.records: list[Read] = []
+        self._partitions = range(partitions)
+        self._reached = dict.fromkeys(self._partitions, 0)
+        self._committed = _consumer(bootstrap, "read_committed")
+        # A second client, as the ends that a read_committed one sees leave out open transactions.
+        self._written = _consumer(bootstrap, "read_uncommitted")
+        self._committed.assign([TopicPartition(topic, partition, 0) for partition in self._partitions])
+
+    def catch_up(self, seconds: float = 60) -> Sequence[Read]:
+        """Read on to where the topic ends now, whatever is still uncommitted there included; returns all records.
+
+        Fails if it cannot within `seconds`, for instance because a transaction stays open.
+        """
+        ends = {partition: self._end(partition) for partition in self._partitions}
+        deadline = time.monotonic() + seconds
+        while any(self._reached[partition] < ends[partition] for partition in self._partitions):
+            for message in self._committed.consume(10_000, POLL_SECONDS):
+                self._take(message)
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.topic} cannot be read to its end {ends}, only to {self._reached}")
+        return self.records
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._committed.close()
+        self._written.close()
+
+    def _end(self, partition: int) -> int:
+        _, end = self._written.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=30)
+        return int(end)
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        if error is None:
+            self._reached[partition] = offset + 1
+            record: Any = message  # its types are declared too loosely to be of use
+            headers = tuple(record.headers() or ())
+            self.records.append(Read(partition, offset, record.key(), record.value(), headers, *record.timestamp()))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            # Its offset lies behind transaction markers, which are not delivered.
+            self._reached[partition] = max(self._reached[partition], offset)
+        elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
+            raise AssertionError(f"reading {self.topic}: {error.str()}")
+
+    def __enter__(self) -> Self:
+        """Read nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+
+_PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+
+def _consumer(bootstrap: str, isolation: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"log-{uuid.uuid4()}",
+            "isolation.level": isolation,
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 20,
+            "log_level": 2,
+        }
+    )
