@@ -13,6 +13,7 @@ from app.runtime.application import OrderflowApp
 from app.settings import Settings, SettingsError, load_settings
 from app.tables import TABLES
 from app.transports import transport_for
+from app.web.routes import add_api
 
 
 @cache
@@ -33,4 +34,5 @@ def compose(settings: Settings) -> OrderflowApp:
         app.step_table(named.table, named.help)
     dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, __version__)
     orders.register(app, OrderPipeline(app.topic_names, settings.partitions, dead_letters, clock))
+    app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port)))
     return app

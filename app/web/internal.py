@@ -1,0 +1,51 @@
+"""What workers ask each other: rows and status of this worker's own partitions. Nothing is ever passed on from here."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from app.engine.errors import NotReady
+from app.engine.table import encode_row
+from app.web.answers import answer, encoded_list
+from app.web.errors import ApiError, bad_parameter, not_ready
+from app.web.node import Node
+from app.web.own_status import own_status
+from app.web.peers import APPLICATION_HEADER
+from app.web.queries import query_from
+from app.web.reading import own_rows
+
+
+def internal_routes(node: Node) -> list[web.RouteDef]:
+    """Return the routes between workers."""
+
+    async def get_rows(request: web.Request) -> web.Response:
+        _check_application(node, request)
+        query = query_from(request.match_info["kind"], request.match_info["table"], request.query)
+        try:
+            rows = await own_rows(node.engine, query, _partitions(request))
+        except NotReady as error:
+            raise not_ready(str(error)) from error
+        return answer(
+            {"rows": await encoded_list([key, orjson.Fragment(encode_row(row))] for key, row in rows.items())}
+        )
+
+    async def get_status(request: web.Request) -> web.Response:
+        _check_application(node, request)
+        status: dict[str, Any] = own_status(node)
+        return answer(status)
+
+    return [web.get("/internal/rows/{table}/{kind}", get_rows), web.get("/internal/status", get_status)]
+
+
+def _partitions(request: web.Request) -> list[int]:
+    try:
+        return [int(partition) for partition in request.query["partitions"].split(",")]
+    except (KeyError, ValueError) as error:
+        raise bad_parameter("partitions", "must be numbers with commas between them") from error
+
+
+def _check_application(node: Node, request: web.Request) -> None:
+    asker = request.headers.get(APPLICATION_HEADER, node.topic_names.state)
+    if asker != node.topic_names.state:
+        raise ApiError(421, "other_application", f"this is a worker of {node.topic_names.state}")

@@ -1,0 +1,137 @@
+"""What can be asked of a table: the row of a key, the rows of a second key, or the sums over a range of keys.
+
+A query is sent from worker to worker as it is: a path and parameters, see `path`, `parameters` and `query_from`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import orjson
+
+from app.engine.state import TableState
+from app.views import VIEWS
+from app.web.errors import ApiError, bad_parameter
+
+SLICE = 4_000
+"""Rows looked at before others get their turn: a few ms."""
+
+MAX_SUMS = 50_000
+"""Most sums that one answer may hold."""
+
+
+class Query(Protocol):
+    """What is asked of a table."""
+
+    kind: ClassVar[str]
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+
+    def parameters(self) -> dict[str, str]:
+        """Return what the query says besides its kind and table."""
+
+    def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield what a partition's rows have to say, as (key, decoded row). Raises `ApiError` if it is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByKey:
+    """The row of a key."""
+
+    table: str
+    key: str
+
+    kind: ClassVar[str] = "key"
+
+    def parameters(self) -> dict[str, str]:
+        """Return the key."""
+        return {"key": self.key}
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield the row, if there is one."""
+        row = rows.get(self.key)
+        if row is not None:
+            yield self.key, row
+
+
+@dataclass(frozen=True, slots=True)
+class BySecondKey:
+    """All rows of a second key (of an order id, for instance)."""
+
+    table: str
+    key: str
+
+    kind: ClassVar[str] = "second-key"
+
+    def parameters(self) -> dict[str, str]:
+        """Return the second key."""
+        return {"key": self.key}
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield the rows."""
+        for key in rows.keys_of(self.key):
+            yield key, rows.get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class ByRange:
+    """The sums of the rows from key `first` up to, but without, `end`: of all whose first `width` characters agree."""
+
+    table: str
+    first: str
+    end: str
+    width: int
+
+    kind: ClassVar[str] = "range"
+
+    def parameters(self) -> dict[str, str]:
+        """Return the range and the width."""
+        return {"first": self.first, "end": self.end, "width": str(self.width)}
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield the sums, with the common beginning of their keys; all as of one moment, however long it takes."""
+        view = VIEWS[self.table]
+        first, end, width, add = self.first, self.end, self.width, view.add
+        keys, encoded = list(rows.encoded), list(rows.encoded.values())
+        sums: dict[str, Any] = {}
+        for start in range(0, len(keys), SLICE):
+            stop = start + SLICE
+            for key, row in zip(keys[start:stop], encoded[start:stop], strict=True):
+                if first <= key < end:
+                    add(sums, key[:width], view.decode(orjson.loads(row)))
+            if len(sums) > MAX_SUMS:
+                raise too_many_sums()
+            await asyncio.sleep(0)
+        for key, row in sums.items():
+            yield key, row
+
+
+def too_many_sums() -> ApiError:
+    """Return the error for a query that has too long an answer."""
+    return ApiError(400, "too_many_rows", f"the answer has more than {MAX_SUMS:,} rows: ask for less at a time")
+
+
+def path(query: Query) -> str:
+    """Return the path under which a worker is asked."""
+    return f"/internal/rows/{query.table}/{query.kind}"
+
+
+def query_from(kind: str, table: str, parameters: Mapping[str, str]) -> Query:
+    """Return the query that another worker has sent; raises `ApiError`."""
+    if table not in VIEWS:
+        raise ApiError(404, "not_found", "there is no such table; do the workers run the same version?")
+    try:
+        if kind == ByKey.kind:
+            return ByKey(table, parameters["key"])
+        if kind == BySecondKey.kind:
+            return BySecondKey(table, parameters["key"])
+        if kind == ByRange.kind:
+            return ByRange(table, parameters["first"], parameters["end"], int(parameters["width"]))
+    except KeyError as error:
+        raise bad_parameter(str(error.args[0]), "is missing") from error
+    except ValueError as error:
+        raise bad_parameter("width", "must be a whole number") from error
+    raise ApiError(404, "not_found", "there is no such kind of query; do the workers run the same version?")

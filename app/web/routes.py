@@ -1,0 +1,42 @@
+"""Puts the HTTP API together: what answers under which address, and what every request passes through."""
+
+from aiohttp import web
+
+from app.web.auth import token_check, warn_if_open
+from app.web.errors import json_errors
+from app.web.health import health_routes
+from app.web.internal import internal_routes
+from app.web.node import Node
+from app.web.orders import order_routes
+from app.web.peers import Peers
+from app.web.reading import Reading
+from app.web.revenue import revenue_routes
+from app.web.status import status_routes
+from app.web.totals import total_routes
+
+
+def add_api(web_app: web.Application, node: Node, own_url: str) -> None:
+    """Add the API of a worker to its web application; `own_url` is where other workers reach it."""
+    warn_if_open(node.settings)
+    peers = Peers(node.settings, node.topic_names)
+    reading = Reading(node, own_url, peers)
+
+    web_app.middlewares.append(json_errors)
+    if node.settings.web_token is not None:
+        web_app.middlewares.append(token_check(node.settings.web_token.get_secret_value()))
+    web_app.add_routes(
+        [
+            *health_routes(node),
+            *order_routes(reading),
+            *total_routes(reading),
+            *revenue_routes(reading),
+            *status_routes(node, own_url, peers),
+            *internal_routes(node),
+        ]
+    )
+
+    async def stop(_web_app: web.Application) -> None:
+        # Whoever waits for another worker gets his answer now: the connections close under the questions.
+        await peers.close()
+
+    web_app.on_shutdown.append(stop)

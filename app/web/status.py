@@ -1,0 +1,100 @@
+"""`/api/status`: how all workers stand, as far as they can be asked. It answers also when some of them cannot."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from app import __version__
+from app.engine.lane import LaneState
+from app.web.answers import answer
+from app.web.gathering import TIME_LIMIT, gather
+from app.web.node import Node
+from app.web.own_status import own_status
+from app.web.parameters import parameters
+from app.web.peers import NoAnswer, Peers
+
+DEAD_LETTER = "dead_letter:"
+
+
+def status_routes(node: Node, own_url: str, peers: Peers, seconds: float = TIME_LIMIT) -> list[web.RouteDef]:
+    """Return the routes of the status."""
+
+    async def ask(url: str) -> dict[str, Any]:
+        return own_status(node) if url == own_url else await peers.status(url)
+
+    async def get_status(request: web.Request) -> web.Response:
+        parameters(request)
+        routes = dict(node.routes)
+        answers = await gather({url: ask(url) for url in {own_url, *routes.values()}}, seconds)
+        partitions = [_partition(p, routes.get(p), answers) for p in range(node.settings.partitions)]
+        missing = [{"partition": p["partition"], "reason": reason} for p in partitions if (reason := p.pop("missing"))]
+        outcomes = sum((Counter(p.pop("outcomes")) for p in partitions), Counter())
+        settings = node.settings
+        return answer(
+            {
+                "app_id": settings.app_id,
+                "version": __version__,
+                "broker": without_credentials(settings.broker),
+                "ready": not missing,
+                "workers": _workers(routes, own_url),
+                "partitions": partitions,
+                "lag": sum(p["lag"] or 0 for p in partitions),
+                "outcomes": _outcomes(outcomes),
+                "complete": not missing,
+                "missing": missing,
+            }
+        )
+
+    return [web.get("/api/status", get_status)]
+
+
+def _partition(partition: int, owner: str | None, answers: Mapping[str, dict[str, Any] | NoAnswer]) -> dict[str, Any]:
+    """Return how a partition stands; `missing` says what is not known of it, and why."""
+    status: dict[str, Any] = {
+        "partition": partition,
+        "owner": owner,
+        "state": "unknown",
+        "next_offset": None,
+        "end_offset": None,
+        "lag": None,
+        "rows": None,
+        "outcomes": {},
+    }
+    told = answers.get(owner) if owner is not None else None
+    if told is None:
+        return status | {"state": "unowned", "missing": "no worker owns it yet"}
+    if isinstance(told, NoAnswer):
+        return status | {"missing": str(told)}
+    for own in told["partitions"]:
+        if own["partition"] == partition:
+            known = own["state"] == LaneState.RUNNING and own["outcomes"] is not None
+            rest: dict[str, Any] = {} if known else {"rows": None, "outcomes": {}}
+            return {**status, **own, **rest, "missing": None if known else f"it is {own['state']} at {owner}"}
+    return status | {"missing": f"{owner} does not own it (any more, or yet)"}
+
+
+def _workers(routes: Mapping[int, str], own_url: str) -> list[dict[str, Any]]:
+    owned: dict[str, list[int]] = {own_url: []}
+    for partition, url in sorted(routes.items()):
+        owned.setdefault(url, []).append(partition)
+    return [{"url": url, "partitions": partitions} for url, partitions in sorted(owned.items())]
+
+
+def _outcomes(counts: Mapping[str, int]) -> dict[str, Any]:
+    letters = {o.removeprefix(DEAD_LETTER): n for o, n in sorted(counts.items()) if o.startswith(DEAD_LETTER)}
+    return {name: counts.get(name, 0) for name in ("accepted", "duplicate", "forwarded")} | {"dead_letters": letters}
+
+
+def without_credentials(broker: str) -> str:
+    """Return scheme and hosts of a broker's address: "kafka://a:9092;b:9092"."""
+    scheme, _, rest = broker.partition("://")
+    hosts = []
+    for part in re.split("[;,]", rest):
+        address = part.strip().removeprefix(f"{scheme}://").rpartition("@")[2]
+        host = re.split("[/?#]", address)[0]
+        if re.fullmatch(r"[\w.\-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", host):
+            hosts.append(host)
+    return f"{scheme}://{';'.join(hosts)}"
