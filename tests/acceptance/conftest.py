@@ -18,6 +18,6 @@ def scene(kafka: LocalKafka, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def own_scene(kafka: LocalKafka, tmp_path: Path) -> Iterator[Scene]:
-    """The same on a broker of its own, which the test may kill. (Asks for `kafka` to be skipped where that is.)"""
+    """The same on a broker of its own, which the test may kill. It asks for `kafka` to be skipped where that is."""
     with LocalKafka(tmp_path / "kafka") as broker, Scene(broker, tmp_path) as scene:
         yield scene

@@ -10,6 +10,7 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, Message, Producer
 
 from tests.oracle_events import partition_of
+from tests.waiting import wait_until
 
 Header = tuple[str, bytes | None]
 Sent = tuple[bytes | None, bytes | None, tuple[Header, ...]]
@@ -65,6 +66,20 @@ class Shop(threading.Thread):
         with self._more:
             self._allowed = count
             self._more.notify()
+
+    def wait_until_sent(self, count: int, seconds: float = 60) -> None:
+        """Return once so many events are sent, acknowledged or not."""
+        wait_until(lambda: len(self.sent) >= count, seconds, f"{count} events sent", lambda: f"but {len(self.sent)}")
+
+    def wait_until_delivered(self, count: int, seconds: float = 60) -> None:
+        """Return once so many events are acknowledged."""
+
+        def are_delivered() -> bool:
+            for producer in (self._right, self._other):
+                producer.poll(0)
+            return self.delivered >= count
+
+        wait_until(are_delivered, seconds, f"{count} events acknowledged", lambda: f"but {self.delivered}")
 
     def run(self) -> None:
         """Send until all events are sent or it is closed."""
