@@ -173,7 +173,7 @@ def _names(ours: dict[str, bytes | None], source: Read) -> list[str]:
     """Compare the names of the event in the headers with those in the record, as far as both can be read."""
     try:
         record: Any = json.loads(source.value or b"")
-    except ValueError:
+    except (RecursionError, ValueError):
         return []
     if not isinstance(record, dict):
         return []

@@ -106,13 +106,15 @@ class Shop(threading.Thread):
         for producer in (self._right, self._other):
             producer.flush(seconds)
         assert not self.failures, self.failures[:5]
+        expected = len(self._events) + len(ODD_RECORDS)
+        assert len(self.sent) == expected, f"{len(self.sent)} of {expected} events were sent"
         assert self.delivered == len(self.sent), f"{self.delivered} of {len(self.sent)} events were acknowledged"
 
     def _keyed(self, event: bytes) -> tuple[Producer, Sent]:
         try:
             customer = json.loads(event)["customer_id"]
             key = str(customer).encode() if isinstance(customer, str | int) else None
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, RecursionError, TypeError, ValueError):
             key = None
         if key is None or not self._is_misplaced(key):
             return self._right, (key, event, ())
