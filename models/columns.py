@@ -6,6 +6,7 @@ a fault leaves the columns and goes through events.py alone, which says what is 
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate, chain, islice, repeat
 from typing import Any, cast, get_type_hints
@@ -156,6 +157,13 @@ def _read_lines(columns: Mapping[str, Column], faulty: set[int]) -> tuple[list[i
 
 
 def _to_minor(amounts: Column, decimals: Sequence[int], blame: Blame) -> list[int]:
+    """Return checked amounts in minor units; those that do not fit their currency are blamed and left out."""
+    if set(decimals) == {2}:
+        with suppress(TypeError):  # a number among them
+            if {amount[-3:-2] for amount in amounts} == {
+                "."
+            }:  # all as "12.50": without the point these are minor units
+                return [int(amount.replace(".", "")) for amount in amounts]
     minor = []
     for place, amount in enumerate(amounts):
         try:

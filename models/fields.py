@@ -56,7 +56,7 @@ def _canonical(text: str) -> str:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     if not 1970 <= moment.year <= 9998:  # the offset moved it out
-        raise ValueError
+        raise ValueError  # without a text: the Rule has the words
     written = moment.isoformat()
     return (written.rstrip("0") if "." in written else written) + "Z"
 
@@ -99,6 +99,7 @@ Quantity = Annotated[
     Field(ge=1, le=1_000_000),
     Written(StrictInt | Annotated[StrictStr, StringConstraints(pattern="^[0-9]{1,18}$")], "must be a whole number"),
 ]
+"""A number of pieces; 18 digits fit any integer type, so that reading them cannot fail."""
 
 T = TypeVar("T")
 Lines = Annotated[list[T], Field(min_length=1, max_length=500)]

@@ -4,15 +4,13 @@ from datetime import datetime
 from random import Random
 
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.columns import parse_events
 from models.errors import MAX_MESSAGE, EventError
 from models.events import Event, parse_event
 from tests.property.records import Record, broken_records, records, values
-
-SLOW_TO_MAKE = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 
 
 def one_by_one(value: bytes | None) -> Event | EventError:
@@ -29,7 +27,6 @@ def comparable(result: Event | EventError) -> object:
     return result, [type(field) for field in result], [[type(field) for field in item] for item in result.items]
 
 
-@SLOW_TO_MAKE
 @given(st.lists(records(), max_size=12))
 def test_a_valid_record_is_held_exactly(pairs: list[tuple[Record, Event]]) -> None:
     """Numbers or text, noise or none, any zone, unknown fields: what was meant is what is held."""
@@ -39,7 +36,6 @@ def test_a_valid_record_is_held_exactly(pairs: list[tuple[Record, Event]]) -> No
     assert [comparable(result) for result in parse_events(written)] == expected
 
 
-@SLOW_TO_MAKE
 @given(st.lists(values, max_size=12))
 def test_columns_give_what_single_records_give(written: list[bytes | None]) -> None:
     """For every mix of valid and broken records, in the same order."""
@@ -48,7 +44,6 @@ def test_columns_give_what_single_records_give(written: list[bytes | None]) -> N
     ]
 
 
-@SLOW_TO_MAKE
 @given(st.lists(broken_records(), min_size=1, max_size=8), st.lists(records(), max_size=8), st.randoms())
 def test_broken_records_spoil_no_others(
     broken: list[Record], valid: list[tuple[Record, Event]], random: Random
@@ -61,7 +56,6 @@ def test_broken_records_spoil_no_others(
         assert value not in expected or comparable(result) == expected[value]
 
 
-@SLOW_TO_MAKE
 @given(values | st.binary(max_size=2000))
 def test_nothing_but_an_event_error_is_raised(value: bytes | None) -> None:
     """Whatever the bytes; and the error can be written to headers: short, of known causes, encodable."""
@@ -75,7 +69,6 @@ def test_nothing_but_an_event_error_is_raised(value: bytes | None) -> None:
         assert all(0 < len(name) <= 255 for name in (result.event_id, result.order_id, result.customer_id))
 
 
-@SLOW_TO_MAKE
 @given(st.lists(records(), min_size=2, max_size=8))
 def test_the_order_of_texts_is_that_of_times(pairs: list[tuple[Record, Event]]) -> None:
     """Held timestamps can be compared as they are, and their first 16 characters are the minute."""
