@@ -8,7 +8,7 @@ READY := .venv/.ready
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test acceptance faults kafka lint format lock bench clean
+.PHONY: help setup run test acceptance kafka lint format lock bench clean
 
 help: ## show this list
 	@echo "Orderflow. Start with \`make kafka\` in one terminal and \`make run\` in another."
@@ -34,11 +34,8 @@ kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until
 test: $(READY) ## run the tests (those that take minutes excepted)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
-acceptance: $(READY) ## run the acceptance tests at full size, with real Kafka and real workers
+acceptance: $(READY) ## run all acceptance tests: real Kafka, workers and brokers killed; minutes
 	$(BIN)/python -m pytest tests/acceptance $(ARGS)
-
-faults: $(READY) ## run the tests that kill workers and brokers
-	$(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff format --check .
