@@ -16,12 +16,12 @@ from aiokafka import errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
 
 from app.engine.broker import Batch, LoadedRows
-from app.engine.errors import Fenced, Inconsistent, Unavailable
+from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
 from app.transports.kafka.connection import client_options, describe, new_client, translated
-from app.transports.kafka.reader import EARLIEST, LATEST, PartitionReader, list_offset
+from app.transports.kafka.reader import EARLIEST, LATEST, OffsetGone, PartitionReader, list_offset
 from app.transports.kafka.state_records import OFFSET_KEY, decode_offset, encode_offset, row_prefix, split_key
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ _FENCED = (
     kafka_errors.OutOfOrderSequenceNumber,
     kafka_errors.InvalidTxnState,
 )
+_TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 
 
 async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLease":
@@ -93,21 +94,31 @@ class KafkaLease:
         committed: int | None = None
         rows_seen = 0
         async for chunk, done, total in self._state_records():
-            rows = []
+            rows: list[tuple[str, str, bytes | None]] = []
             for record in chunk:
-                if record.key == OFFSET_KEY:
-                    committed = decode_offset(record.value)
-                else:
-                    rows.append((*split_key(record.key), record.value))
+                try:
+                    if record.key == OFFSET_KEY:
+                        committed = decode_offset(record.value)
+                    else:
+                        rows.append((*split_key(record.key), record.value))
+                except ValueError as error:
+                    raise Inconsistent(
+                        f"{self._topics.state}[{self.partition}] is damaged, or not the state of this application: "
+                        f"offset {record.offset}: {error}"
+                    ) from error
             rows_seen += len(rows)
             yield LoadedRows(rows, done, total)
         if committed is None and rows_seen:
             raise Inconsistent(
-                f"{self._topics.state}[{self.partition}] has rows but no offset; it is not a state of this application, or damaged"
+                f"{self._topics.state}[{self.partition}] has rows but no offset: it is damaged, "
+                "or not the state of this application"
             )
         self._next_offset = await self._source_offset(committed)
+        self._read_from(self._next_offset)
+
+    def _read_from(self, offset: int) -> None:
         self._reader = PartitionReader(
-            self._client, self._topics.orders, self.partition, self._next_offset, patience=self._settings.broker_timeout
+            self._client, self._topics.orders, self.partition, offset, patience=self._settings.broker_timeout
         )
 
     async def _state_records(self) -> AsyncIterator[tuple[Sequence[Any], int, int]]:
@@ -127,7 +138,8 @@ class KafkaLease:
                     progressed_at = clock.time()
                 elif clock.time() - progressed_at > patience:
                     raise Unavailable(
-                        f"{topic}[{self.partition}] cannot be read past offset {reader.position} of {end}: a transaction hangs there"
+                        f"{topic}[{self.partition}] cannot be read past offset {reader.position} of {end}: "
+                        "a transaction hangs there"
                     )
                 yield batch.records, reader.position - start, end - start
         finally:
@@ -157,7 +169,12 @@ class KafkaLease:
     async def read(self, max_records: int) -> Batch:
         """Return the records that follow the last ones read."""
         assert self._reader is not None, "load comes first"
-        return await self._reader.read(max_records)
+        try:
+            return await self._reader.read(max_records)
+        except OffsetGone:  # under our feet: the same questions as after a claim
+            await self._reader.close()
+            self._read_from(await self._source_offset(self._reader.position))
+            return await self._reader.read(max_records)
 
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one transaction."""
@@ -167,7 +184,9 @@ class KafkaLease:
                 async with asyncio.timeout(self._settings.broker_timeout):
                     await self._transact(next_offset, rows, outputs)
         except Unavailable as error:
-            raise Unavailable(f"{error} (for {self._settings.broker_timeout:.0f} s); whether it was done is unknown") from error
+            raise Unavailable(
+                f"{error} (for {self._settings.broker_timeout:.0f} s); whether it was done is unknown"
+            ) from error
         self._next_offset = next_offset
 
     async def _transact(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
@@ -175,7 +194,13 @@ class KafkaLease:
             await self._producer.begin_transaction()
             sent = await self._send(next_offset, rows, outputs)
             # A refused batch does not fail its transaction: every single answer is looked at before the commit.
-            for answer in await asyncio.gather(*sent, return_exceptions=True):
+            answers = await asyncio.gather(*(answer for _, answer in sent), return_exceptions=True)
+            for (topic, _), answer in zip(sent, answers, strict=True):
+                if isinstance(answer, _TOO_LARGE):
+                    raise Refused(
+                        f"topic {topic} takes no records as large as those of partition {self.partition} "
+                        f"({describe(answer)}); raise its max.message.bytes"
+                    ) from answer
                 if isinstance(answer, BaseException):
                     raise answer
             await self._producer.commit_transaction()
@@ -189,7 +214,7 @@ class KafkaLease:
 
     async def _send(
         self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]
-    ) -> list["asyncio.Future[Any]"]:
+    ) -> list[tuple[str, "asyncio.Future[Any]"]]:
         batches = _Batches(self._producer)
         state = self._topics.state
         for table, changed in rows:
@@ -245,12 +270,13 @@ class _Batches:
             batch = self._open[target] = self._producer.create_batch()
             batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
 
-    async def send(self) -> list["asyncio.Future[Any]"]:
-        """Hand all batches to the producer; returns one future per batch."""
+    async def send(self) -> list[tuple[str, "asyncio.Future[Any]"]]:
+        """Hand all batches to the producer; returns the topic and the future of each."""
         futures = []
         for target, batch in self._open.items():
             topic, partition = target
             futures += [
-                await self._producer.send_batch(part, topic, partition=partition) for part in [*self._full[target], batch]
+                (topic, await self._producer.send_batch(part, topic, partition=partition))
+                for part in [*self._full[target], batch]
             ]
         return futures

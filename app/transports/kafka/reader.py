@@ -28,6 +28,10 @@ EARLIEST, LATEST = -2, -1
 RETRY_SECONDS = 0.1
 
 
+class OffsetGone(Inconsistent):
+    """The partition has no such offset: its records were deleted, or the topic was made anew."""
+
+
 class _Fetched(NamedTuple):
     batches: list[Any]
     next_offset: int
@@ -116,13 +120,20 @@ class PartitionReader:
     async def _fetch(self) -> _Fetched:
         offset = self._fetch_offset
         request = FetchRequest(
-            self._wait_ms, 1, 50 << 20, READ_COMMITTED, [(self._tp.topic, [(self._tp.partition, offset, self._max_bytes)])]
+            self._wait_ms,
+            1,
+            50 << 20,
+            READ_COMMITTED,
+            [(self._tp.topic, [(self._tp.partition, offset, self._max_bytes)])],
         )
         answer = await ask_leader(self._client, self._tp, request, self._patience, f"reading {_name(self._tp)}")
         _, error_code, high_watermark, *rest = answer.topics[0][1][0]
         error = kafka_errors.for_code(error_code)
         if error is kafka_errors.OffsetOutOfRangeError:
-            raise Inconsistent(f"{_name(self._tp)} has no offset {offset} any more: its records were deleted or the topic was made anew")
+            raise OffsetGone(
+                f"{_name(self._tp)} has no offset {offset} any more: its records were deleted, "
+                "or the topic was made anew"
+            )
         if error is not kafka_errors.NoError:
             raise EngineError(f"Kafka failed while reading {_name(self._tp)}: {error.__name__}")
         last_stable, aborted = rest[0], rest[2] if answer.API_VERSION >= 5 else rest[1]
@@ -178,20 +189,22 @@ async def ask_leader(client: AIOKafkaClient, tp: TopicPartition, request: Any, p
                 else:
                     try:
                         answer = await client.send(leader, request)
-                    except kafka_errors.KafkaError as error:
-                        last = describe(error)
+                    except kafka_errors.KafkaError as failure:
+                        last = describe(failure)
                     else:
                         error = kafka_errors.for_code(answer.topics[0][1][0][1])
                         if error is kafka_errors.TopicAuthorizationFailedError:
-                            raise Refused(f"Kafka refuses {doing}: this client lacks the right (ACL) to read topic {tp.topic}")
+                            raise Refused(
+                                f"Kafka refuses {doing}: this client lacks the right (ACL) to read topic {tp.topic}"
+                            )
                         if not error.invalid_metadata and not error.retriable:
                             return answer
                         last = error.__name__
                 await asyncio.sleep(RETRY_SECONDS)
                 client.add_topic(tp.topic)
                 await client.force_metadata_update()
-    except TimeoutError as error:
-        raise Unavailable(f"no answer from Kafka for {patience:.0f} s while {doing} ({last})") from error
+    except TimeoutError as timeout:
+        raise Unavailable(f"no answer from Kafka for {patience:.0f} s while {doing} ({last})") from timeout
 
 
 def _name(tp: TopicPartition) -> str:

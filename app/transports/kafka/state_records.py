@@ -12,7 +12,7 @@ def row_prefix(table: str) -> bytes:
 
 
 def split_key(key: bytes) -> tuple[str, str]:
-    """Return (table, key) of a row's record key."""
+    """Return (table, key) of a row's record key; raises ValueError if it is no text."""
     table, _, row_key = key.decode().partition("/")
     return table, row_key
 
@@ -22,7 +22,10 @@ def encode_offset(next_offset: int) -> bytes:
     return orjson.dumps({"next": next_offset})
 
 
-def decode_offset(value: bytes) -> int:
-    """Return the next source offset from the value of the offset row."""
-    offset: int = orjson.loads(value)["next"]
+def decode_offset(value: bytes | None) -> int:
+    """Return the next source offset from the value of the offset row; raises ValueError if it holds none."""
+    row = None if value is None else orjson.loads(value)
+    offset = row.get("next") if isinstance(row, dict) else None
+    if type(offset) is not int or offset < 0:
+        raise ValueError(f"{value!r} is no offset")
     return offset
