@@ -4,7 +4,7 @@ import sys
 from functools import cache
 
 from agents import orders
-from app import __version__
+from app.commands import emit
 from app.delivery.dead_letters import DeadLetters
 from app.engine.clock import Clock
 from app.engine.errors import EngineError
@@ -13,6 +13,7 @@ from app.runtime.application import OrderflowApp
 from app.settings import Settings, SettingsError, load_settings
 from app.tables import TABLES
 from app.transports import transport_for
+from app.version import VERSION
 from app.web.routes import add_api
 
 
@@ -22,17 +23,19 @@ def build() -> OrderflowApp:
     try:
         return compose(load_settings())
     except (SettingsError, EngineError) as error:
-        print(f"orderflow: error: {error}", file=sys.stderr)
+        print(f"orderflow: error: {error}", file=sys.stderr)  # noqa: T201 - nothing is set up yet that could log
         raise SystemExit(2) from error
 
 
 def compose(settings: Settings) -> OrderflowApp:
     """Put the application together."""
     clock = Clock()
-    app = OrderflowApp(settings, transport_for(settings.broker), clock)
+    transport = transport_for(settings.broker)
+    app = OrderflowApp(settings, transport, clock)
     for named in TABLES:
         app.step_table(named.table, named.help)
-    dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, __version__)
+    dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, VERSION)
     orders.register(app, OrderPipeline(app.topic_names, settings.partitions, dead_letters, clock))
     app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port)))
+    emit.register(app, lambda: transport.open_sender(settings), app.topic_names.orders)
     return app

@@ -6,7 +6,8 @@ One bad record never spoils its batch: whatever happens to it, the others go on,
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import orjson
 
@@ -29,6 +30,8 @@ CHUNK = 500
 
 FORWARDED_FROM = "orderflow-forwarded-from"
 """Header of a record that was sent on to the partition of its customer: `topic/partition/offset` it came from."""
+
+_Fold = tuple[Callable[[Change], Iterable[tuple[str, Any]]], Callable[[Any, Any], Any], Changes]
 
 
 class OrderPipeline:
@@ -54,7 +57,7 @@ class OrderPipeline:
     def _handle_chunk(self, step: Step, records: Sequence[Record], outcomes: Counter[str]) -> None:
         partition = step.partition
         orders = step.table(ORDERS_TABLE)
-        folds = [(aggregate, step.table(aggregate.name)) for aggregate in AGGREGATES]
+        folds = [(fold.contributions, fold.merge, step.table(fold.name)) for fold in AGGREGATES]
         for record, event in zip(records, parse_events([record.value for record in records]), strict=True):
             if isinstance(event, EventError):
                 self._bury(step, record, _failure(event), outcomes)
@@ -82,7 +85,7 @@ class OrderPipeline:
                 outcomes["accepted"] += 1
 
     def _decide(
-        self, record: Record, event: Event, partition: int, orders: Changes, folds: Sequence[tuple[object, Changes]]
+        self, record: Record, event: Event, partition: int, orders: Changes, folds: Sequence[_Fold]
     ) -> tuple[Output, list[tuple[Changes, str, object]]] | None:
         """Return what an event leads to, changing nothing yet; None for a duplicate. Raises `EventError`."""
         key = order_key(event.customer_id, event.order_id)
@@ -91,10 +94,10 @@ class OrderPipeline:
             return None
         assert isinstance(change, Change)
         rows: list[tuple[Changes, str, object]] = [(orders, key, change.after)]
-        for aggregate, table in folds:
-            for row_key, delta in aggregate.contributions(change):
+        for contributions, merge, table in folds:
+            for row_key, delta in contributions(change):
                 row = table.get(row_key)
-                rows.append((table, row_key, delta if row is None else aggregate.merge(row, delta)))
+                rows.append((table, row_key, delta if row is None else merge(row, delta)))
         return self._update(record, event, change, partition), rows
 
     def _update(self, record: Record, event: Event, change: Change, partition: int) -> Output:
@@ -121,6 +124,4 @@ class OrderPipeline:
 
 def _failure(error: EventError, event: Event | None = None) -> Failure:
     source = error if event is None else event
-    return Failure(
-        error.cause, error.message, source.event_type, source.event_id, source.order_id, source.customer_id
-    )
+    return Failure(error.cause, error.message, source.event_type, source.event_id, source.order_id, source.customer_id)

@@ -14,7 +14,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ORDERS_", frozen=True, extra="ignore")
 
-    broker: str = Field("kafka://127.0.0.1:9092", description="where the topics are: kafka://host:port[;kafka://host:port…]")
+    broker: str = Field(
+        "kafka://127.0.0.1:9092", description="where the topics are: kafka://host:port[;kafka://host:port…]"
+    )
     app_id: str = Field("orderflow", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="names the group and the state")
     partitions: int = Field(4, ge=1, le=10_000, description="partitions of the topics this application creates")
     data_dir: Path = Field(Path(".orderflow"), description="folder for local files")
@@ -22,10 +24,14 @@ class Settings(BaseSettings):
 
     web_host: str = Field("127.0.0.1", description="address the web server listens on")
     web_port: int = Field(6066, ge=0, le=65_535, description="port the web server listens on")
-    web_url: str | None = Field(None, description="address under which other workers reach this one; default: host and port")
+    web_url: str | None = Field(
+        None, description="address under which other workers reach this one; default: host and port"
+    )
     web_token: SecretStr | None = Field(None, description="token asked of every web request")
 
-    session_timeout: float = Field(6.0, ge=1, le=300, description="seconds without a sign of life until a worker is dead")
+    session_timeout: float = Field(
+        6.0, ge=1, le=300, description="seconds without a sign of life until a worker is dead"
+    )
     broker_timeout: float = Field(30.0, ge=1, le=600, description="seconds without a broker until a worker gives up")
     on_lost_records: Literal["stop", "continue"] = Field(
         "stop", description="what to do when records were deleted from the orders topic before they were read"
@@ -38,8 +44,12 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = Field(None, description="certificates of the authorities to trust (PEM)")
     kafka_cert_file: Path | None = Field(None, description="this client's certificate (PEM)")
     kafka_key_file: Path | None = Field(None, description="key of this client's certificate (PEM)")
-    kafka_replication: int = Field(0, ge=0, le=32_767, description="replicas of created topics; 0: three, or one per broker")
-    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field("none", description="of what is written")
+    kafka_replication: int = Field(
+        0, ge=0, le=32_767, description="replicas of created topics; 0: three, or one per broker"
+    )
+    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none", description="of what is written"
+    )
 
     def web_address(self, port: int) -> str:
         """Return the address under which other workers reach this one when it listens on `port`."""
@@ -57,7 +67,7 @@ class SettingsError(Exception):
 def load_settings() -> Settings:
     """Read the settings from the environment, once; raises `SettingsError`."""
     try:
-        return Settings()  # type: ignore[call-arg]
+        return Settings()
     except ValidationError as error:
         faults = [f"ORDERS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False)]
         raise SettingsError("; ".join(faults)) from error

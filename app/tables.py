@@ -23,6 +23,11 @@ def order_id_of(key: str) -> str:
 
 TABLES = (
     NamedTable(Table(ORDERS_TABLE, decode, index_of=order_id_of), "one row per order: status, money, items, events"),
-    *(NamedTable(Table(aggregate.name, aggregate.decode), f"{aggregate.name}: totals over all their orders") for aggregate in AGGREGATES),
-    NamedTable(Table(OUTCOMES_TABLE), "how many records were accepted, duplicates, forwarded, or dead letters by cause"),
+    *(
+        NamedTable(Table(aggregate.name, aggregate.decode), f"{aggregate.name}: totals over all their orders")
+        for aggregate in AGGREGATES
+    ),
+    NamedTable(
+        Table(OUTCOMES_TABLE), "how many records were accepted, duplicates, forwarded, or dead letters by cause"
+    ),
 )

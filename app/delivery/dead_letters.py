@@ -11,6 +11,7 @@ from app.engine.step import Output, Record
 
 STACKTRACE_BYTES = 8 * 1024
 TEXT_BYTES = 1024
+READABLE = ("event_type", "event_id", "order_id", "customer_id")
 TIMESTAMP_TYPES = {0: b"CreateTime", 1: b"LogAppendTime"}
 
 
@@ -28,12 +29,9 @@ class Failure(NamedTuple):
 
 def failure_of(error: Exception, event: object | None) -> Failure:
     """Return the failure for an unexpected error of our own code while handling `event`."""
-    return Failure(
-        "handler_failed",
-        f"{type(error).__name__}: {error}",
-        *(getattr(event, name, None) for name in ("event_type", "event_id", "order_id", "customer_id")),
-        stacktrace="".join(traceback.format_exception(error)),
-    )
+    readable = {name: getattr(event, name, None) for name in READABLE}
+    stacktrace = "".join(traceback.format_exception(error))
+    return Failure("handler_failed", f"{type(error).__name__}: {error}", **readable, stacktrace=stacktrace)
 
 
 class DeadLetters(NamedTuple):
@@ -61,7 +59,7 @@ class DeadLetters(NamedTuple):
         ]
         if failure.stacktrace is not None:
             headers.append(("kafka_dlt-exception-stacktrace", _capped(failure.stacktrace, STACKTRACE_BYTES)))
-        for name in ("event_type", "event_id", "order_id", "customer_id"):
+        for name in READABLE:
             value = getattr(failure, name)
             if value is not None:
                 headers.append((f"orderflow-{name.replace('_', '-')}", _capped(value, TEXT_BYTES)))

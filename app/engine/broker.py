@@ -1,4 +1,4 @@
-"""What the engine asks of a broker. Each transport gives one implementation; the contract suite runs over all of them."""
+"""What the engine asks of a broker. Each transport gives one implementation."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from app.engine.broker import Broker
@@ -19,7 +20,7 @@ STOP_SECONDS = 2.5
 
 
 class LaneStatus(NamedTuple):
-    """What a lane tells of itself. Offsets are None until known; `loaded` counts what has been read back of `to_load`."""
+    """What a lane tells of itself. Offsets are None until known; `loaded` of `to_load` has been read back."""
 
     partition: int
     state: LaneState
@@ -41,7 +42,12 @@ class Engine:
     """Runs one agent over all partitions of this worker."""
 
     def __init__(
-        self, broker: Broker, tables: tuple[Table, ...], agent: Agent, clock: Clock, on_failure: Callable[[EngineError], None]
+        self,
+        broker: Broker,
+        tables: tuple[Table, ...],
+        agent: Agent,
+        clock: Clock,
+        on_failure: Callable[[EngineError], None],
     ) -> None:
         self.tables = tables
         self._broker = broker
@@ -57,7 +63,7 @@ class Engine:
         """The partitions this worker owns by the last assignment."""
         return self._assigned
 
-    async def assign(self, partitions: Set[int]) -> None:
+    async def assign(self, partitions: AbstractSet[int]) -> None:
         """Make the lanes match the assignment. Lanes that stay are not disturbed; a lost one ends its step first."""
         self._assigned = frozenset(partitions)
         lost = [lane for partition, lane in self._lanes.items() if partition not in partitions]

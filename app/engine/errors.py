@@ -8,11 +8,11 @@ class EngineError(Exception):
 
 
 class Fenced(EngineError):
-    """Another worker claimed the partition: what was being done for it is void. Never fatal: claim again or drop the lane."""
+    """Another worker claimed the partition: what was being done for it is void. Never fatal to a worker."""
 
 
 class Unavailable(EngineError):
-    """The broker gave no answer in time, so the outcome of what was asked is unknown. Nothing may be retried in place."""
+    """The broker gave no answer in time, so the outcome of what was asked is unknown. Never retried in place."""
 
     exit_code = 3
 

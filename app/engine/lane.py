@@ -74,16 +74,18 @@ class Lane:
         """Let the step in flight end and be committed, then stop."""
         self._stopping.set()
 
-    async def stopped(self, timeout: float) -> None:
-        """Wait until the lane has stopped; after `timeout` seconds it is cancelled, its step in flight uncommitted."""
+    async def stopped(self, within: float) -> None:
+        """Wait until the lane has stopped; after `within` seconds it is cancelled, its step in flight uncommitted."""
         self.ask_to_stop()
         if self._task is None:
             return
-        _, pending = await asyncio.wait({self._task}, timeout=timeout)
+        _, pending = await asyncio.wait({self._task}, timeout=within)
         if pending:
-            log.warning("Partition %s: the step in flight took longer than %.1f s and is dropped", self.partition, timeout)
+            log.warning(
+                "Partition %s: the step in flight took longer than %.1f s and is dropped", self.partition, within
+            )
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=timeout)
+            await asyncio.wait({self._task}, timeout=within)
 
     async def _run(self, on_failure: Callable[[EngineError], None]) -> None:
         try:
@@ -143,7 +145,9 @@ class Lane:
             raise
         except Exception as error:
             log.exception("Partition %s: the agent failed; its step was not committed", self.partition)
-            raise AgentFailed(f"the agent failed on partition {self.partition}: {type(error).__name__}: {error}") from error
+            raise AgentFailed(
+                f"the agent failed on partition {self.partition}: {type(error).__name__}: {error}"
+            ) from error
         finally:
             await steps.aclose()
         if not self._stopping.is_set():
@@ -170,7 +174,9 @@ class Lane:
         except EngineError:
             raise
         except Exception as error:
-            raise EngineError(f"partition {self.partition}: a step cannot be committed: {type(error).__name__}: {error}") from error
+            raise EngineError(
+                f"partition {self.partition}: a step cannot be committed: {type(error).__name__}: {error}"
+            ) from error
         step.publish(encoded)
         self.next_offset = step.next_offset
         self.committed_steps += 1

@@ -1,4 +1,4 @@
-"""What a table is to the engine: a name and a way to turn rows into bytes and back. Not the rows themselves (state.py)."""
+"""What a table is to the engine: a name, and how rows become bytes and rows again. The rows are in state.py."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from faust.agents import Agent
 from app.engine.step import Step
 
 
-class StepAgent(Agent):  # type: ignore[misc]
+class StepAgent(Agent):
     """Declared by `@app.agent(topic)` like any Faust agent; the engine's lanes run its body.
 
     The body is `async def name(steps)` with one `async for step in steps` loop: asking for the next step commits the

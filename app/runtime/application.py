@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
+from aiohttp.web import AppRunner
 from faust.app.base import BootStrategy
 from faust.web.drivers.aiohttp import Web
 
@@ -22,18 +23,33 @@ from app.topics import topics_for
 log = logging.getLogger(__name__)
 
 
-class QuietWeb(Web):  # type: ignore[misc]
+class QuietWeb(Web):
     """Faust's web server without its own pages, which show all state to anybody."""
 
     default_blueprints = ()
     production_blueprints = ()
     debug_blueprints = ()
     optional_blueprints = ()
-    handler_shutdown_timeout = 1.0
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        # A stop waits for answers under way, but not for clients that read them slowly; and addresses hold ids.
+        self._runner = AppRunner(self.web_app, access_log=None, shutdown_timeout=0.5, max_line_size=64 << 10)
+        self._starting = False
+
+    async def on_start(self) -> None:
+        """Put the routes in place; only now is it known, from the command line too, which port this is."""
+        self._starting = True
+        await super().on_start()
+
+    def init_server(self) -> None:
+        """Do nothing while the command line is still being read, which is when Faust calls this first."""
+        if self._starting:
+            super().init_server()
 
 
-class Boot(BootStrategy):  # type: ignore[misc]
-    """What a worker starts, in order; it stops in the opposite one, so lanes end before the web server and the group."""
+class Boot(BootStrategy):
+    """What a worker starts, in order; it stops in the opposite one, lanes before the web server."""
 
     def server(self) -> Any:
         """Web first, so that health can be asked while partitions load."""
@@ -42,7 +58,7 @@ class Boot(BootStrategy):  # type: ignore[misc]
         )
 
 
-class OrderflowApp(faust.App):  # type: ignore[misc]
+class OrderflowApp(faust.App):
     """A Faust app whose agents work on steps. Made by `app.main`; knows no orders."""
 
     BootStrategy = Boot
@@ -78,16 +94,17 @@ class OrderflowApp(faust.App):  # type: ignore[misc]
             broker_session_timeout=settings.session_timeout,
         )
 
-    def step_table(self, table: Table, help: str) -> Any:
+    def step_table(self, table: Table, description: str) -> Any:
         """Name a table: the engine keeps its rows, Faust lists it."""
         self._engine_tables.append(table)
-        return self.Table(table.name, help=help)
+        return self.Table(table.name, help=description)
 
     async def on_first_start(self) -> None:
         """Make sure of the broker and the topics before anything starts."""
         await super().on_first_start()
         try:
-            await self.transport.prepare()
+            transport: Any = self.transport
+            await transport.prepare()
         except EngineError as error:
             self.fail(error)
             raise
@@ -115,7 +132,8 @@ class OrderflowApp(faust.App):  # type: ignore[misc]
     @property
     def routes(self) -> Mapping[int, str]:
         """The web address of each partition's owner, as far as the group has settled."""
-        routes: Mapping[int, str] = self.consumer.routes
+        consumer: Any = self.consumer
+        routes: Mapping[int, str] = consumer.routes
         return routes
 
     def on_webserver_init(self, web: Any) -> None:

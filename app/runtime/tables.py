@@ -39,11 +39,11 @@ class OwnedRows(Mapping[str, Any]):
         return sum(len(part.encoded) for part in self._parts())
 
 
-class StepTable(Table):  # type: ignore[misc]
+class StepTable(Table[str, Any]):
     """A Faust table that reads the engine's rows. Assigning to it raises: rows change by steps."""
 
     @property
-    def data(self) -> OwnedRows:
+    def data(self) -> Any:  # type: ignore[override]
         """The rows of this worker."""
         return OwnedRows(self.app, self.name)
 
@@ -65,7 +65,7 @@ class StepTable(Table):  # type: ignore[misc]
         raise TypeError(f"table {self.name} is changed by steps only")
 
 
-class StepTableManager(TableManager):  # type: ignore[misc]
+class StepTableManager(TableManager):
     """Faust's list of tables, without changelogs and without a recovery of its own."""
 
     def add(self, table: Any) -> Any:

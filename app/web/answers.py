@@ -1,7 +1,7 @@
 """Answers in JSON."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -19,22 +19,23 @@ def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return encoded_answer(orjson.dumps(data), status, headers)
 
 
-def encoded_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def encoded_answer(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, content_type: str = "application/json"
+) -> web.Response:
     """Return JSON that is encoded already as a response."""
     return web.Response(
-        body=body,
-        status=status,
-        headers=HEADERS | dict(headers or {}),
-        content_type="application/json",
-        charset="utf-8",
+        body=body, status=status, headers=HEADERS | dict(headers or {}), content_type=content_type, charset="utf-8"
     )
 
 
 async def encoded_list(values: Iterable[Any]) -> orjson.Fragment:
     """Return a long list as JSON, to be put into an answer. Others get their turn while it is made."""
+    return orjson.Fragment(b"[" + b",".join([part[1:-1] async for part in encoded_slices(values)]) + b"]")
+
+
+async def encoded_slices(values: Iterable[Any]) -> AsyncIterator[bytes]:
+    """Yield a long list as short JSON lists. Others get their turn while they are made."""
     remaining = iter(values)
-    parts = []
     while part := list(islice(remaining, SLICE)):
-        parts.append(orjson.dumps(part)[1:-1])
+        yield orjson.dumps(part)
         await asyncio.sleep(0)
-    return orjson.Fragment(b"[" + b",".join(parts) + b"]")

@@ -1,17 +1,15 @@
 """What workers ask each other: rows and status of this worker's own partitions. Nothing is ever passed on from here."""
 
-from typing import Any
-
 import orjson
 from aiohttp import web
 
 from app.engine.errors import NotReady
 from app.engine.table import encode_row
-from app.web.answers import answer, encoded_list
+from app.web.answers import answer, encoded_answer, encoded_slices
 from app.web.errors import ApiError, bad_parameter, not_ready
 from app.web.node import Node
 from app.web.own_status import own_status
-from app.web.peers import APPLICATION_HEADER
+from app.web.peers import APPLICATION_HEADER, ROWS_TYPE
 from app.web.queries import query_from
 from app.web.reading import own_rows
 
@@ -26,14 +24,12 @@ def internal_routes(node: Node) -> list[web.RouteDef]:
             rows = await own_rows(node.engine, query, _partitions(request))
         except NotReady as error:
             raise not_ready(str(error)) from error
-        return answer(
-            {"rows": await encoded_list([key, orjson.Fragment(encode_row(row))] for key, row in rows.items())}
-        )
+        slices = encoded_slices([key, orjson.Fragment(encode_row(row))] for key, row in rows.items())
+        return encoded_answer(b"\n".join([part async for part in slices]), content_type=ROWS_TYPE)
 
     async def get_status(request: web.Request) -> web.Response:
         _check_application(node, request)
-        status: dict[str, Any] = own_status(node)
-        return answer(status)
+        return answer(own_status(node))
 
     return [web.get("/internal/rows/{table}/{kind}", get_rows), web.get("/internal/status", get_status)]
 

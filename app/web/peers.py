@@ -1,6 +1,6 @@
 """Asks other workers over HTTP, and says in words why one gives no answer. Never asked on behalf of another worker."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +12,9 @@ from app.settings import Settings
 from app.topics import Topics
 from app.web.errors import ApiError
 from app.web.queries import Query, path
+
+ROWS_TYPE = "application/x-ndjson"
+"""How rows travel: as JSON lists of [key, row], one a line, so that no single one takes long to parse."""
 
 APPLICATION_HEADER = "X-Orderflow-Application"
 """Names the state topic of the one who asks: an address may meanwhile belong to a worker of another application."""
@@ -31,18 +34,19 @@ class Peers:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def rows(self, url: str, query: Query, partitions: Iterable[int]) -> list[tuple[str, Any]]:
-        """Return (key, row as parsed JSON) of what the worker at `url` has in `partitions`, all of which it must own.
+    async def rows(self, url: str, query: Query, partitions: Iterable[int]) -> AsyncIterator[list[tuple[str, Any]]]:
+        """Yield (key, row as parsed JSON), some at a time, of what the worker at `url` has in `partitions`.
 
-        Raises `NoAnswer`, or `ApiError` if the query asks for too much.
+        It must own all of them. Raises `NoAnswer`, or `ApiError` if the query asks for too much.
         """
         asked = {"partitions": ",".join(map(str, partitions)), **query.parameters()}
-        found: list[tuple[str, Any]] = (await self._get(url, path(query), asked))["rows"]
-        return found
+        for line in (await self._get(url, path(query), asked)).splitlines():
+            yield _parsed(url, line)
 
     async def status(self, url: str) -> dict[str, Any]:
         """Return what the worker at `url` says of itself; raises `NoAnswer`."""
-        return await self._get(url, "/internal/status", {})
+        status: dict[str, Any] = _parsed(url, await self._get(url, "/internal/status", {}))
+        return status
 
     async def close(self) -> None:
         """Close all connections."""
@@ -50,7 +54,7 @@ class Peers:
         if self._session is not None:
             await self._session.close()
 
-    async def _get(self, url: str, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    async def _get(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes:
         if self._closed:
             raise NoAnswer("this worker is stopping")
         if self._session is None:
@@ -62,18 +66,15 @@ class Peers:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoAnswer(f"no answer from {url} ({_reason(error)})") from error
         if response.status == HTTPStatus.OK:
-            return _parsed(url, body)
+            return body
         raise _refusal(url, response.status, body)
 
 
-def _parsed(url: str, body: bytes) -> dict[str, Any]:
+def _parsed(url: str, body: bytes) -> Any:
     try:
-        answer = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise NoAnswer(f"{url} answered with something else than JSON") from error
-    if not isinstance(answer, dict):
-        raise NoAnswer(f"{url} answered with something else than a JSON object")
-    return answer
 
 
 def _refusal(url: str, status: int, body: bytes) -> Exception:

@@ -12,7 +12,7 @@ from app.engine.errors import NotReady
 from app.topics import partition_of
 from app.views import VIEWS
 from app.web.errors import not_ready
-from app.web.gathering import TIME_LIMIT, gather
+from app.web.gathering import gather
 from app.web.node import Node, OwnPartitions
 from app.web.peers import NoAnswer, Peers
 from app.web.queries import SLICE, Query
@@ -24,7 +24,7 @@ Rows = dict[str, Any]
 class Reading:
     """Reads on behalf of clients; `own_url` is where other workers reach this one."""
 
-    def __init__(self, node: Node, own_url: str, peers: Peers, seconds: float = TIME_LIMIT) -> None:
+    def __init__(self, node: Node, own_url: str, peers: Peers, seconds: float) -> None:
         self._node = node
         self._own_url = own_url
         self._peers = peers
@@ -81,10 +81,9 @@ class Reading:
 
     async def _rows_of(self, url: str, query: Query, partitions: list[int]) -> Rows:
         decode = VIEWS[query.table].decode
-        found = await self._peers.rows(url, query, partitions)
         rows: Rows = {}
-        for start in range(0, len(found), SLICE):
-            rows.update((key, decode(row)) for key, row in found[start : start + SLICE])
+        async for some in self._peers.rows(url, query, partitions):
+            rows.update((key, decode(row)) for key, row in some)
             await asyncio.sleep(0)
         return rows
 

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from app.web.auth import token_check, warn_if_open
 from app.web.errors import json_errors
+from app.web.gathering import TIME_LIMIT
 from app.web.health import health_routes
 from app.web.internal import internal_routes
 from app.web.node import Node
@@ -15,11 +16,14 @@ from app.web.status import status_routes
 from app.web.totals import total_routes
 
 
-def add_api(web_app: web.Application, node: Node, own_url: str) -> None:
-    """Add the API of a worker to its web application; `own_url` is where other workers reach it."""
+def add_api(web_app: web.Application, node: Node, own_url: str, seconds: float = TIME_LIMIT) -> None:
+    """Add the API of a worker to its web application.
+
+    `own_url` is where other workers reach it, `seconds` how long they may take to answer.
+    """
     warn_if_open(node.settings)
     peers = Peers(node.settings, node.topic_names)
-    reading = Reading(node, own_url, peers)
+    reading = Reading(node, own_url, peers, seconds)
 
     web_app.middlewares.append(json_errors)
     if node.settings.web_token is not None:
@@ -30,7 +34,7 @@ def add_api(web_app: web.Application, node: Node, own_url: str) -> None:
             *order_routes(reading),
             *total_routes(reading),
             *revenue_routes(reading),
-            *status_routes(node, own_url, peers),
+            *status_routes(node, own_url, peers, seconds),
             *internal_routes(node),
         ]
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from app import __version__
 from app.engine.lane import LaneState
+from app.version import VERSION
 from app.web.answers import answer
-from app.web.gathering import TIME_LIMIT, gather
+from app.web.gathering import gather
 from app.web.node import Node
 from app.web.own_status import own_status
 from app.web.parameters import parameters
@@ -19,7 +19,7 @@ from app.web.peers import NoAnswer, Peers
 DEAD_LETTER = "dead_letter:"
 
 
-def status_routes(node: Node, own_url: str, peers: Peers, seconds: float = TIME_LIMIT) -> list[web.RouteDef]:
+def status_routes(node: Node, own_url: str, peers: Peers, seconds: float) -> list[web.RouteDef]:
     """Return the routes of the status."""
 
     async def ask(url: str) -> dict[str, Any]:
@@ -36,12 +36,12 @@ def status_routes(node: Node, own_url: str, peers: Peers, seconds: float = TIME_
         return answer(
             {
                 "app_id": settings.app_id,
-                "version": __version__,
+                "version": VERSION,
                 "broker": without_credentials(settings.broker),
-                "ready": not missing,
+                "ready": all(p["state"] == LaneState.RUNNING for p in partitions),
                 "workers": _workers(routes, own_url),
                 "partitions": partitions,
-                "lag": sum(p["lag"] or 0 for p in partitions),
+                "lag": None if missing else sum(p["lag"] for p in partitions),
                 "outcomes": _outcomes(outcomes),
                 "complete": not missing,
                 "missing": missing,
@@ -70,10 +70,16 @@ def _partition(partition: int, owner: str | None, answers: Mapping[str, dict[str
         return status | {"missing": str(told)}
     for own in told["partitions"]:
         if own["partition"] == partition:
-            known = own["state"] == LaneState.RUNNING and own["outcomes"] is not None
-            rest: dict[str, Any] = {} if known else {"rows": None, "outcomes": {}}
-            return {**status, **own, **rest, "missing": None if known else f"it is {own['state']} at {owner}"}
+            return {**status, "missing": None, **own, **_not_known(own, owner)}
     return status | {"missing": f"{owner} does not own it (any more, or yet)"}
+
+
+def _not_known(own: Mapping[str, Any], owner: str | None) -> dict[str, Any]:
+    if own["state"] != LaneState.RUNNING or own["outcomes"] is None:
+        return {"rows": None, "outcomes": {}, "missing": f"it is {own['state']} at {owner}"}
+    if own["lag"] is None:
+        return {"missing": f"{owner} has not read it yet"}
+    return {}
 
 
 def _workers(routes: Mapping[int, str], own_url: str) -> list[dict[str, Any]]:

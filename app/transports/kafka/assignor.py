@@ -40,7 +40,7 @@ def share(partitions: Iterable[int], owned: Mapping[str, Iterable[int]]) -> dict
     return kept
 
 
-class StickyAssignor(AbstractPartitionAssignor):
+class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """aiokafka's side of `share`. One instance per worker; `owned` is kept up to date by the membership."""
 
     name = "orderflow-sticky"
@@ -51,12 +51,12 @@ class StickyAssignor(AbstractPartitionAssignor):
         self._topic = topic
         self._web_url = web_url
 
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # type: ignore[override]
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Tell the group what this worker owns and where it is reached."""
         user_data = orjson.dumps({"web": self._web_url, "owned": sorted(self.owned)})
         return ConsumerProtocolMemberMetadata(VERSION, list(topics), user_data)
 
-    def assign(  # type: ignore[override]
+    def assign(
         self, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Share the partitions (called on the group's leader only)."""
@@ -70,7 +70,7 @@ class StickyAssignor(AbstractPartitionAssignor):
             for member, owned in shares.items()
         }
 
-    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:  # type: ignore[override]
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Take the routing table that came with the assignment."""
         routes = orjson.loads(assignment.user_data)["routes"] if assignment.user_data else {}
         self.routes = {int(partition): url for partition, url in routes.items()}

@@ -1,4 +1,4 @@
-"""How this application connects to Kafka: one place for addresses, security and time-outs; vendor errors become ours."""
+"""How this application connects to Kafka: addresses, security, time-outs; and its errors become ours."""
 
 import ssl
 from collections.abc import Iterator
@@ -70,7 +70,9 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
             keyfile=_text(settings.kafka_key_file),
         )
     except (OSError, ssl.SSLError) as error:
-        raise Refused(f"the TLS files of ORDERS_KAFKA_CA_FILE, _CERT_FILE or _KEY_FILE cannot be used: {error}") from error
+        raise Refused(
+            f"the TLS files of ORDERS_KAFKA_CA_FILE, _CERT_FILE or _KEY_FILE cannot be used: {error}"
+        ) from error
     return context
 
 
@@ -91,10 +93,19 @@ def translated(doing: str) -> Iterator[None]:
     except EngineError:
         raise
     except _REFUSALS as error:
-        raise Refused(f"Kafka refuses {doing}: {describe(error)}; check the login and the rights (ACLs) of this client") from error
+        raise Refused(
+            f"Kafka refuses {doing}: {describe(error)}; check the login and the rights (ACLs) of this client"
+        ) from error
     except (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError) as error:
-        raise Refused(f"a record is too large for Kafka while {doing}: {error}; raise max.message.bytes of the topic") from error
-    except (TimeoutError, kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, kafka_errors.NodeNotReadyError) as error:
+        raise Refused(
+            f"a record is too large for Kafka while {doing}: {error}; raise max.message.bytes of the topic"
+        ) from error
+    except (
+        TimeoutError,
+        kafka_errors.KafkaConnectionError,
+        kafka_errors.KafkaTimeoutError,
+        kafka_errors.NodeNotReadyError,
+    ) as error:
         raise Unavailable(f"Kafka did not answer while {doing}: {describe(error)}") from error
     except kafka_errors.KafkaError as error:
         raise EngineError(f"Kafka failed while {doing}: {describe(error)}") from error

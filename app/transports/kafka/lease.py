@@ -61,8 +61,8 @@ async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLea
         with translated(f"claiming partition {partition}"):
             async with asyncio.timeout(settings.broker_timeout):
                 await producer.start()
-                client.set_topics([topics.orders, topics.state])
                 await client.bootstrap()
+                await client.set_topics([topics.orders, topics.state])
     except BaseException:
         await lease.release()
         raise
@@ -242,6 +242,10 @@ class KafkaLease:
             with contextlib.suppress(kafka_errors.KafkaError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await closing
+        # A failure that came before anybody waited for the transaction's end would be logged as forgotten.
+        ended = self._producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - the client has no public way
+        if ended is not None and ended.done() and not ended.cancelled():
+            ended.exception()
 
 
 class _Batches:

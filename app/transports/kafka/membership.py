@@ -48,7 +48,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Join the group; partitions come later, by `on_assigned`."""
         options = client_options(self._settings)
         self._consumer = AIOKafkaConsumer(
-            **options | {"request_timeout_ms": max(options["request_timeout_ms"], int(self._settings.session_timeout * 2000))},
+            **options
+            | {"request_timeout_ms": max(options["request_timeout_ms"], int(self._settings.session_timeout * 2000))},
             group_id=self._group,
             partition_assignment_strategy=[self.assignor],
             enable_auto_commit=False,
@@ -103,7 +104,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         return False
 
     async def copy_offsets(self, offsets: dict[int, int]) -> None:
-        """Copy the lanes' offsets to the group, for tools that show its lag. Never relied upon; failures are ignored."""
+        """Copy the lanes' offsets to the group, for tools that show its lag. Never relied upon; may fail."""
         if self._consumer is None or not self._settled or not offsets:
             return
         owned = {TopicPartition(self._topic, p): offset for p, offset in offsets.items() if p in self.assignor.owned}

@@ -46,21 +46,26 @@ async def wait_for_kafka(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_SECONDS
     servers = ", ".join(bootstrap_servers(settings.broker))
-    while True:
-        client = new_client(settings)
-        try:
-            with translated(f"connecting to {servers}"):
-                async with asyncio.timeout(START_SECONDS):
-                    await client.bootstrap()
-            return
-        except Unavailable as error:
-            if loop.time() >= deadline:
-                raise Unavailable(
-                    f"no Kafka at {servers} (ORDERS_BROKER) within {START_SECONDS:.0f} s: {error.__cause__ and describe(error.__cause__)}"
-                ) from error
-            await asyncio.sleep(0.5)
-        finally:
-            await client.close()
+    while (failure := await _try_to_connect(settings, servers)) is not None:
+        if loop.time() >= deadline:
+            raise Unavailable(
+                f"no Kafka at {servers} (ORDERS_BROKER) within {START_SECONDS:.0f} s: {describe(failure)}"
+            ) from failure
+        await asyncio.sleep(0.5)
+
+
+async def _try_to_connect(settings: Settings, servers: str) -> BaseException | None:
+    """Return why it failed, None if it did not; raises `Refused` at once: trying again would not help."""
+    client = new_client(settings)
+    try:
+        with translated(f"connecting to {servers}"):
+            async with asyncio.timeout(START_SECONDS):
+                await client.bootstrap()
+    except Unavailable as error:
+        return error.__cause__ or error
+    finally:
+        await client.close()
+    return None
 
 
 async def ensure_topics(settings: Settings, topics: Topics) -> None:
@@ -104,8 +109,8 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Topics
         if error in (kafka_errors.TopicAuthorizationFailedError, kafka_errors.ClusterAuthorizationFailedError):
             raise Refused(f"topic {name} does not exist and this client lacks the right (ACL) to create it")
         raise Refused(f"topic {name} cannot be created: {error.__name__}{': ' + rest[0] if rest and rest[0] else ''}")
-    while set(missing) - set(await _partition_counts(admin, missing)):  # other brokers learn of a topic a little later
-        await asyncio.sleep(0.05)
+    while set(missing) - set(await _partition_counts(admin, missing)):  # noqa: ASYNC110 - the broker tells nobody
+        await asyncio.sleep(0.05)  # other brokers learn of a topic a little later
     log.info("Created topics %s with %d partitions", ", ".join(missing), settings.partitions)
 
 
@@ -124,4 +129,6 @@ async def _check_state_policy(admin: AIOKafkaAdminClient, topics: Topics) -> Non
         for code, _message, _type, name, entries in answer.resources:
             policies = [entry[1] for entry in entries if entry[0] == "cleanup.policy"]
             if code == 0 and policies and policies[0] != "compact":
-                raise Inconsistent(f"topic {name} has cleanup.policy={policies[0]}; it holds the state and must be compact")
+                raise Inconsistent(
+                    f"topic {name} has cleanup.policy={policies[0]}; it holds the state and must be compact"
+                )

@@ -1,8 +1,8 @@
-"""Sends records to topics from outside a step (the `emit` command, sources): acknowledged by all replicas, without repeats."""
+"""Sends records to topics from outside a step (`emit`, sources): acknowledged by all replicas, no repeats."""
 
 import asyncio
 import itertools
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 
@@ -26,7 +26,7 @@ class Sender:
         self._failure: BaseException | None = None
         self._spread = itertools.count()
 
-    async def __aenter__(self) -> "Sender":
+    async def __aenter__(self) -> Self:
         settings = self._settings
         await wait_for_kafka(settings)
         await ensure_topics(settings, topics_for(settings.topic_prefix, settings.app_id))
@@ -43,7 +43,7 @@ class Sender:
             await self._producer.stop()
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Send a record to the partition of its key (without one: to each in turn), waiting while too many are under way.
+        """Send a record to its key's partition (without one: to each in turn); waits while too many are under way.
 
         Raises the engine's errors, also for records sent earlier.
         """

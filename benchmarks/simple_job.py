@@ -1,0 +1,46 @@
+"""The simple job on Orderflow: validate every event fully, keep one total per customer, exactly once.
+
+Run it as a worker: `faust -A benchmarks.simple_job worker`.
+"""
+
+from typing import Any
+
+from app.engine.clock import Clock
+from app.engine.step import Step
+from app.engine.table import Table
+from app.runtime.application import OrderflowApp
+from app.settings import load_settings
+from app.topics import OUTCOMES_TABLE
+from app.transports import transport_for
+from app.web.routes import add_api
+from benchmarks.simple_job_fold import count
+from models.columns import parse_events
+from models.errors import EventError
+
+CHUNK = 500
+
+
+async def customers(steps: Any) -> None:
+    """Count each customer's events, orders and money."""
+    step: Step
+    async for step in steps:
+        table = step.table("customer_totals")
+        for start in range(0, len(step.records), CHUNK):
+            for event in parse_events([record.value for record in step.records[start : start + CHUNK]]):
+                if isinstance(event, EventError):
+                    raise event
+                table.put(event.customer_id, count(table.get(event.customer_id), event.total, event.currency))
+
+
+def build() -> OrderflowApp:
+    """Return the application."""
+    settings = load_settings()
+    simple = OrderflowApp(settings, transport_for(settings.broker), Clock())
+    simple.step_table(Table("customer_totals"), "events, orders and money of each customer")
+    simple.step_table(Table(OUTCOMES_TABLE), "not counted here; the status asks for it")
+    simple.agent(simple.topic(simple.topic_names.orders, internal=True), name="customers")(customers)
+    simple.on_web.append(lambda web: add_api(web, simple, settings.web_address(simple.conf.web_port)))
+    return simple
+
+
+app = build()
