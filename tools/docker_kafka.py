@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 
 from tools.broker_process import BrokerProcess
 from tools.kafka_jars import KAFKA_VERSION
@@ -13,6 +12,7 @@ VOLUME = "orderflow-kafka"
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 DATA = "/var/lib/kafka/data"
 CONTROLLER_PORT = 29_093
+PULL_SECONDS = 600.0
 
 
 def engine_answers() -> bool:
@@ -41,11 +41,12 @@ def run_command(port: int) -> list[str]:
 class DockerKafka(BrokerProcess):
     """The broker in a container. `docker run` hands signals on, so SIGTERM stops it; a kill removes the container."""
 
-    def __init__(self, port: int, log: Path) -> None:
-        super().__init__(port, log)
+    def start(self, timeout: float = PULL_SECONDS) -> None:
+        """Start the container; the first time Docker fetches the image, so this waits longer than for Java."""
+        super().start(timeout)
 
     def prepare(self) -> list[str]:
-        """Return the command line; Docker fetches the image the first time."""
+        """Return the command line."""
         return run_command(self.port)
 
     def kill(self) -> None:
