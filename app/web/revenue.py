@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -21,8 +21,10 @@ MINUTE = "0000-01-01T00:00"
 STEPS = {"1m": len("0000-01-01T00:00"), "1h": len("0000-01-01T00"), "1d": len("0000-01-01")}
 """How much of a minute's name the minutes of a step have in common."""
 
-_LOST_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
-"""An offset whose plus sign was not percent-encoded arrives as a space."""
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+ -][0-9]{2}:?[0-9]{2})?)?"
+)
+"""A day or a time. The plus sign of an offset arrives as a space unless it was percent-encoded."""
 
 
 def revenue_routes(reading: Reading) -> list[web.RouteDef]:
@@ -37,8 +39,8 @@ def revenue_routes(reading: Reading) -> list[web.RouteDef]:
         rows = await reading.of_all(
             ByRange(
                 revenue.AGGREGATE.name,
-                join_key(currency, _first_minute(start) if start else ""),
-                join_key(currency, _first_minute(end)) if end else currency + chr(ord(SEPARATOR) + 1),
+                join_key(currency, _bound(start) if start else ""),
+                join_key(currency, _bound(end)) if end else currency + chr(ord(SEPARATOR) + 1),
                 len(join_key(currency, "")) + STEPS[step],
             )
         )
@@ -83,19 +85,19 @@ def _time(given: Mapping[str, str], name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
+        if not _TIME.fullmatch(text):
+            raise ValueError  # noqa: TRY301 - there are two ways to be no time, and one answer
+        moment = datetime.fromisoformat(text[:11] + text[11:].replace(" ", "+"))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         fault = f"must be a time such as 2026-11-21T12:00:00Z, or a day, got {shown(text)}"
         raise bad_parameter(name, fault) from error
 
 
-def _first_minute(moment: datetime) -> str:
-    """Return the first minute that begins at `moment` or later."""
-    minute = moment.replace(second=0, microsecond=0)
-    if minute != moment:
-        minute += timedelta(minutes=1)
-    return minute.isoformat()[:16]
+def _bound(moment: datetime) -> str:
+    """Return a text that the minutes from `moment` on do not come before, and all earlier ones do."""
+    minute = moment.isoformat()[:16]
+    return minute if moment.second == moment.microsecond == 0 else minute + "~"
 
 
 def _text(moment: datetime | None) -> str | None:
