@@ -107,11 +107,11 @@ def translated(doing: str) -> Iterator[None]:
         kafka_errors.NodeNotReadyError,
     ) as error:
         raise Unavailable(f"Kafka did not answer while {doing}: {describe(error)}") from error
-    except kafka_errors.KafkaError as error:
+    except (kafka_errors.KafkaError, kafka_errors.IllegalOperation) as error:
         raise EngineError(f"Kafka failed while {doing}: {describe(error)}") from error
 
 
 def describe(error: BaseException) -> str:
     """Return an error as one short line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text, name = " ".join(str(error).split()), type(error).__name__
+    return text if name in text else f"{name}: {text}" if text else name

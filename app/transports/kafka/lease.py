@@ -21,6 +21,7 @@ from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
 from app.transports.kafka.connection import client_options, describe, new_client, translated
+from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
 from app.transports.kafka.reader import EARLIEST, LATEST, OffsetGone, PartitionReader, list_offset
 from app.transports.kafka.state_records import OFFSET_KEY, decode_offset, encode_offset, row_prefix, split_key
 
@@ -206,10 +207,12 @@ class KafkaLease:
             await self._producer.commit_transaction()
         except _FENCED as error:
             raise self._fenced(error) from error
-        except kafka_errors.KafkaError as error:
-            hidden = self._sender_failure()
+        except SYMPTOMS as error:
+            hidden = hidden_failure(self._producer)
             if isinstance(hidden, _FENCED):
                 raise self._fenced(hidden) from error
+            if hidden is not None and not isinstance(error, kafka_errors.KafkaError):
+                raise hidden from error
             raise
 
     async def _send(
@@ -229,11 +232,6 @@ class KafkaLease:
     def _fenced(self, error: BaseException) -> Fenced:
         return Fenced(f"another worker claimed it, or a transaction took too long ({describe(error)})")
 
-    def _sender_failure(self) -> BaseException | None:
-        """Return what ended the producer's background task; a fence may hide behind another error."""
-        task = self._producer._sender.sender_task  # noqa: SLF001 - the client has no public way to ask
-        return task.exception() if task is not None and task.done() and not task.cancelled() else None
-
     async def release(self) -> None:
         """Close everything; an unfinished transaction is left for the next claim to abort."""
         if self._reader is not None:
@@ -242,10 +240,7 @@ class KafkaLease:
             with contextlib.suppress(kafka_errors.KafkaError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await closing
-        # A failure that came before anybody waited for the transaction's end would be logged as forgotten.
-        ended = self._producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - the client has no public way
-        if ended is not None and ended.done() and not ended.cancelled():
-            ended.exception()
+        forget_failures(self._producer)
 
 
 class _Batches:
@@ -279,8 +274,14 @@ class _Batches:
         futures = []
         for target, batch in self._open.items():
             topic, partition = target
-            futures += [
-                (topic, await self._producer.send_batch(part, topic, partition=partition))
-                for part in [*self._full[target], batch]
-            ]
+            for part in [*self._full[target], batch]:
+                future = await self._producer.send_batch(part, topic, partition=partition)
+                future.add_done_callback(_look_at)
+                futures.append((topic, future))
         return futures
+
+
+def _look_at(future: "asyncio.Future[Any]") -> None:
+    """Keep asyncio from logging a failure that came after somebody else's had ended the step."""
+    if not future.cancelled():
+        future.exception()
