@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 # ISO 4217 list one as of 2026, without the codes that have no minor unit (metals, testing, accounting units "N.A.").
+SUM_LIMIT: Final = 2**63
+"""Sums of money stay below it: rows are JSON with 64-bit numbers."""
+
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _TWO_DECIMALS = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP
@@ -82,6 +85,16 @@ def format_minor(minor: int, decimals: int) -> str:
     sign = "-" if minor < 0 else ""
     digits = str(abs(minor)).rjust(decimals + 1, "0")
     return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def within_64_bits(minor: int) -> int:
+    """Return a sum of minor units as it is; raises OverflowError for one that no row can hold (JSON of 64-bit numbers).
+
+    A guard, not a limit that anybody meets: it takes thousands of the largest orders there can be under one key.
+    """
+    if -SUM_LIMIT < minor < SUM_LIMIT:
+        return minor
+    raise OverflowError(f"a total of {minor} minor units is beyond the 64 bits that a row can hold")
 
 
 def divide_half_even(minor: int, count: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from models.errors import Cause, Refusal, shown
 from models.events import Event
-from models.keys import join_key
+from models.keys import SEPARATOR
 from models.money import CURRENCIES, divide_half_even, format_minor, to_minor
 
 Status = Literal["created", "paid", "shipped", "delivered", "cancelled", "refunded"]
@@ -78,7 +78,7 @@ DUPLICATE: Final = Duplicate.DUPLICATE
 
 def order_key(customer_id: str, order_id: str) -> str:
     """Return the key of an order: two customers may each have an order of the same id."""
-    return join_key(customer_id, order_id)
+    return f"{customer_id}{SEPARATOR}{order_id}"
 
 
 def apply(order: Order | None, event: Event) -> Change | Literal[Duplicate.DUPLICATE]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
-from models.money import CURRENCIES, format_minor
+from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import OPEN, Change
 
 
@@ -42,7 +42,7 @@ def merge(a: Customer, b: Customer) -> Customer:
         money = money.copy()
         for currency, (gross, refunded) in b.money.items():
             had_gross, had_refunded = money.get(currency, (0, 0))
-            money[currency] = (had_gross + gross, had_refunded + refunded)
+            money[currency] = (within_64_bits(had_gross + gross), within_64_bits(had_refunded + refunded))
     first, last = a.first_order_at, a.last_order_at
     if first is None or last is None:
         first, last = b.first_order_at, b.last_order_at

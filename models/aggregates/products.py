@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
-from models.money import CURRENCIES, format_minor
+from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import Change
 
 
@@ -45,7 +45,7 @@ def merge(a: Product, b: Product) -> Product:
     """Add two rows of a product."""
     money = a.money.copy()
     for currency, worth in b.money.items():
-        money[currency] = money.get(currency, 0) + worth
+        money[currency] = within_64_bits(money.get(currency, 0) + worth)
     return Product(a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money)
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
 from models.keys import join_key, split_key
-from models.money import CURRENCIES, format_minor
+from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import Change
 
 
@@ -33,7 +33,9 @@ def contributions(change: Change) -> Iterable[tuple[str, Revenue]]:
 
 def merge(a: Revenue, b: Revenue) -> Revenue:
     """Add two rows: of one minute, or of several into a longer time."""
-    return Revenue(a.orders + b.orders, a.gross + b.gross, a.refunded + b.refunded)
+    return Revenue(
+        a.orders + b.orders, within_64_bits(a.gross + b.gross), within_64_bits(a.refunded + b.refunded)
+    )
 
 
 def decode(row: Any) -> Revenue:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from models.money import CURRENCIES, divide_half_even, format_minor, to_minor
+from models.money import CURRENCIES, divide_half_even, format_minor, to_minor, within_64_bits
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,16 @@ def test_currencies_have_the_decimals_of_iso_4217() -> None:
     assert {code: CURRENCIES[code] for code in expected} == expected
     assert not {"XAU", "XXX", "XTS", "DEM", "HRK", "gbp", ""} & CURRENCIES.keys()
     assert all(len(code) == 3 and code.isupper() and code.isascii() for code in CURRENCIES)
+
+
+@pytest.mark.parametrize("minor", [2**63 - 1, 1 - 2**63, 0])
+def test_a_sum_that_a_row_can_hold_passes(minor: int) -> None:
+    """Up to 64 bits a sum is taken as it is."""
+    assert within_64_bits(minor) == minor
+
+
+@pytest.mark.parametrize("minor", [2**63, -(2**63)])
+def test_a_sum_that_no_row_can_hold_is_refused(minor: int) -> None:
+    """Beyond, the event at fault must fail by itself, for its row could not be written and would stop the worker."""
+    with pytest.raises(OverflowError, match="64 bits"):
+        within_64_bits(minor)
