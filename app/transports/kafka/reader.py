@@ -23,7 +23,7 @@ from app.engine.broker import Batch
 from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
 from app.transports.kafka.connection import describe
 
-READ_COMMITTED = 1
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 EARLIEST, LATEST = -2, -1
 RETRY_SECONDS = 0.1
 
@@ -163,10 +163,15 @@ def _committed_batches(
     return batches, offset
 
 
-async def list_offset(client: AIOKafkaClient, topic: str, partition: int, which: int, patience: float) -> int:
-    """Return the first (`EARLIEST`) offset of a partition, or the one after its last (`LATEST`, whoever wrote it)."""
+async def list_offset(
+    client: AIOKafkaClient, topic: str, partition: int, which: int, patience: float, isolation: int = READ_UNCOMMITTED
+) -> int:
+    """Return the first (`EARLIEST`) offset of a partition, or the one after its last (`LATEST`).
+
+    With `READ_COMMITTED` that is the last stable one: what follows it belongs to transactions that are still open.
+    """
     tp = TopicPartition(topic, partition)
-    request = OffsetRequest(-1, 0, [(topic, [(partition, which)])])
+    request = OffsetRequest(-1, isolation, [(topic, [(partition, which)])])
     doing = f"asking for the offsets of {_name(tp)}"
     answer = await ask_leader(client, tp, request, patience, doing)
     _, error_code, *rest = answer.topics[0][1][0]
