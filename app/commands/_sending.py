@@ -10,7 +10,8 @@ import orjson
 
 from app.engine.errors import EngineError, Unavailable
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 15.0
+"""Last resort: a transport gives up earlier (10 s), and knows better what was wrong."""
 STALLED_SECONDS = 10.0
 GOODBYE_SECONDS = 2.0
 TICK_SECONDS = 0.1
