@@ -57,6 +57,7 @@ class Engine:
         self._lanes: dict[int, Lane] = {}
         self._assigned: frozenset[int] = frozenset()
         self._stopping = False
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -64,7 +65,10 @@ class Engine:
         return self._assigned
 
     async def assign(self, partitions: AbstractSet[int]) -> None:
-        """Make the lanes match the assignment. Lanes that stay are not disturbed; a lost one ends its step first."""
+        """Make the lanes match the assignment. Lanes that stay are not disturbed; a lost one still ends its step.
+
+        That is not waited for: no heartbeats go out while a group's assignment is being taken in.
+        """
         self._assigned = frozenset(partitions)
         lost = [lane for partition, lane in self._lanes.items() if partition not in partitions]
         for lane in lost:
@@ -74,12 +78,15 @@ class Engine:
             if not self._stopping and (lane_now is None or not lane_now.alive):
                 self._lanes[partition] = Lane(partition, self._broker, self.tables, self._agent, self._clock)
                 self._lanes[partition].start(self._on_failure)
-        await self._stop(lost)
+        if lost:
+            ending = asyncio.create_task(self._stop(lost))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def stop(self) -> None:
         """Let every lane end its step, then give all partitions up."""
         self._stopping = True
-        await self._stop(list(self._lanes.values()))
+        await asyncio.gather(self._stop(list(self._lanes.values())), *self._ending)
 
     def owns(self, partition: int) -> bool:
         """Whether the last assignment gave `partition` to this worker."""

@@ -93,14 +93,17 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def confirm(self, partition: int) -> bool:
         """Ask the coordinator, now, whether this worker owns `partition`: only a member may commit an offset."""
         assert self._consumer is not None
-        offset = {TopicPartition(self._topic, partition): 0}
-        while self._settled and partition in self.assignor.owned:
-            with contextlib.suppress(kafka_errors.KafkaError):
-                committed = await self._consumer.committed(TopicPartition(self._topic, partition))
-                offset = {TopicPartition(self._topic, partition): committed or 0}
-                await self._consumer.commit(offset)
-                return True
-            await asyncio.sleep(CONFIRM_SECONDS)
+        tp = TopicPartition(self._topic, partition)
+        try:
+            async with asyncio.timeout(self._settings.broker_timeout):
+                while self._settled and partition in self.assignor.owned:
+                    with contextlib.suppress(kafka_errors.KafkaError):
+                        await self._consumer.commit({tp: await self._consumer.committed(tp) or 0})
+                        return True
+                    await asyncio.sleep(CONFIRM_SECONDS)
+        except TimeoutError as error:
+            patience = f"{self._settings.broker_timeout:.0f} s"
+            raise Unavailable(f"group {self._group} did not say within {patience} who owns {tp}") from error
         return False
 
     async def copy_offsets(self, offsets: dict[int, int]) -> None:

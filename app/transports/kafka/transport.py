@@ -19,6 +19,7 @@ from app.transports.kafka.broker import KafkaBroker
 from app.transports.kafka.membership import Membership
 from app.transports.kafka.provision import ensure_topics, wait_for_kafka
 from app.transports.kafka.sender import Sender
+from app.transports.kafka.snapshot import Snapshot
 
 COPY_OFFSETS_SECONDS = 5.0
 
@@ -196,6 +197,11 @@ class KafkaTransport(driver.Transport):
     def open_sender(settings: Settings) -> Sender:
         """Return what sends records from outside of steps; to be entered with `async with`."""
         return Sender(settings)
+
+    @staticmethod
+    def open_state(settings: Settings) -> Snapshot:
+        """Return what reads the committed state without claiming it; to be entered with `async with`."""
+        return Snapshot(settings)
 
     async def prepare(self) -> None:
         """Wait for the broker and make the topics; raises the engine's errors."""
