@@ -1,0 +1,70 @@
+"""What the commands that read state have in common: which rows count, and JSON lines. Knows no broker."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import click
+import orjson
+from faust.cli import argument
+
+from app.commands._command import Command
+from app.views import VIEWS
+
+LINES = 1_000
+"""Lines printed at once."""
+
+CLOSED_PIPE = 141
+"""Exit code when whoever reads the output has seen enough: 128 + SIGPIPE, as a shell has it."""
+
+TABLE = argument("table", type=click.Choice(list(VIEWS)), metavar="TABLE")
+
+
+class State(Protocol):
+    """The committed state of an application, as a transport gives it."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are."""
+
+    def read(self, partition: int) -> AsyncIterator[Sequence[tuple[str, str, bytes | None]]]:
+        """Yield the (table, key, encoded row) of a partition; the last one of a key counts, None deletes it."""
+
+
+OpenState = Callable[[], AbstractAsyncContextManager[State]]
+
+
+async def read_rows(
+    command: Command, state: State, partitions: Iterable[int], table: str, wanted: Callable[[str], bool]
+) -> Mapping[str, Any]:
+    """Return the rows of a table whose keys are `wanted`, added up over partitions. Raises KeyboardInterrupt."""
+    view = VIEWS[table]
+    rows: dict[str, Any] = {}
+    for partition in partitions:
+        latest: dict[str, bytes | None] = {}
+        async for chunk in state.read(partition):
+            if command.interrupted.is_set():
+                raise KeyboardInterrupt
+            latest.update((key, row) for name, key, row in chunk if name == table and wanted(key))
+            await asyncio.sleep(0)
+        for key, row in latest.items():
+            if row is not None:
+                view.add(rows, key, view.decode(orjson.loads(row)))
+    return rows
+
+
+def print_rows(command: Command, table: str, rows: Mapping[str, Any]) -> None:
+    """Print rows in the order of their keys, one JSON object a line, as readers get them over HTTP."""
+    view = VIEWS[table].view
+    keys = sorted(rows)
+    try:
+        for start in range(0, len(keys), LINES):
+            lines = [orjson.dumps(view(key, rows[key])).decode() for key in keys[start : start + LINES]]
+            command.say("\n".join(lines))
+    except BrokenPipeError:
+        # What is still in the buffer must have somewhere to go when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
