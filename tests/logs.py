@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 POLL_SECONDS = 0.2
 
@@ -40,8 +40,8 @@ class Log:
 
         Fails if it cannot within `seconds`, for instance because a transaction stays open.
         """
-        ends = {partition: self._end(partition) for partition in self._partitions}
         deadline = time.monotonic() + seconds
+        ends = {partition: self._end(partition, deadline) for partition in self._partitions}
         while any(self._reached[partition] < ends[partition] for partition in self._partitions):
             for message in self._committed.consume(10_000, POLL_SECONDS):
                 self._take(message)
@@ -54,9 +54,16 @@ class Log:
         self._committed.close()
         self._written.close()
 
-    def _end(self, partition: int) -> int:
-        _, end = self._written.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=30)
-        return int(end)
+    def _end(self, partition: int, deadline: float) -> int:
+        while True:
+            try:
+                _, end = self._written.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
+            except KafkaException as error:  # a broker that is just starting leads no partition yet
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return int(end)
 
     def _take(self, message: Message) -> None:
         error = message.error()
