@@ -156,7 +156,8 @@ def _committed_batches(
             aborting.add(to_abort.pop(0)[0])
         offset = max(offset, batch.next_offset)
         if batch.is_control_batch:
-            if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
+            marker = next(batch, None)  # compaction may have emptied the batch
+            if marker is not None and ControlRecord.parse(marker.key) == ABORT_MARKER:
                 aborting.discard(batch.producer_id)
         elif not (batch.is_transactional and batch.producer_id in aborting):
             batches.append(batch)
