@@ -53,8 +53,8 @@ def register(app: faust.App, open_sender: OpenSender, topic: str) -> None:
           faust -A app emit --sample 100000 --customers 50 --seed 7 --rate 200
 
         \b
-        Exit codes: 0 all acknowledged; 1, 3 or 7 not all, or no broker;
-        2 a file cannot be read or the options make no sense; 130 Ctrl-C.
+        Exit codes: 0 all acknowledged; 2 a file cannot be read or the options
+        make no sense; 130 Ctrl-C; any other: not all acknowledged, or no broker.
         """  # noqa: D301 - click leaves a paragraph as it is after this very character
         try:
             chunks = _source(files, sample, sampling)
