@@ -37,6 +37,17 @@ class QuietWeb(Web):
         self._runner = AppRunner(self.web_app, access_log=None, shutdown_timeout=0.5, max_line_size=64 << 10)
         self._starting = False
 
+    async def start_server(self) -> None:
+        """Listen; raises `EngineError` if that cannot be done there."""
+        try:
+            await super().start_server()
+        except OSError as error:
+            where = f"{self.app.conf.web_bind}:{self.app.conf.web_port}"
+            raise EngineError(
+                f"the web server cannot listen on {where} ({error.strerror or error}); "
+                "choose another ORDERS_WEB_PORT (or --web-port) or ORDERS_WEB_HOST"
+            ) from error
+
     async def on_start(self) -> None:
         """Put the routes in place; only now is it known, from the command line too, which port this is."""
         self._starting = True

@@ -67,7 +67,7 @@ class Reading:
         if url is None:
             raise NoAnswer("no worker owns it yet")
         if url == self._own_url:
-            raise NoAnswer("it is on its way to another worker")
+            raise NoAnswer("it is on its way to another worker, or one has the same address (ORDERS_WEB_URL)")
         return url
 
     def _ask(self, url: str, query: Query, partitions: list[int]) -> Coroutine[Any, Any, Rows]:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,15 +83,18 @@ def _settled(workers: list[Worker]) -> bool:
     return True
 
 
-def _running(broker: LocalKafka, folder: Path) -> Workers:
-    """Return two workers that have counted these orders."""
-    settings = {
+def _settings(broker: LocalKafka) -> dict[str, str]:
+    return {
         "ORDERS_BROKER": broker.url,
         "ORDERS_APP_ID": f"app-{secrets.token_hex(4)}",
         "ORDERS_TOPIC_PREFIX": f"{secrets.token_hex(4)}.",
         "ORDERS_PARTITIONS": str(PARTITIONS),
     }
-    workers = Workers(folder, settings)
+
+
+def _running(broker: LocalKafka, folder: Path) -> Workers:
+    """Return two workers that have counted these orders."""
+    workers = Workers(folder, _settings(broker))
     a, b = workers.start(2)
     events = folder / "orders.jsonl"
     events.write_text("\n".join(map(json.dumps, ORDERS)))
@@ -278,3 +282,15 @@ def test_a_worker_stops_at_once_and_the_state_can_still_be_read(own: Workers) ->
     waiting.close()
     b.kill()
     assert _lines(a, "dump", "products") == [PRODUCT]
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(kafka: LocalKafka, tmp_path: Path) -> None:
+    """A worker that nobody could ask does not start."""
+    worker = Worker("late", tmp_path, _settings(kafka))
+    with socket.create_server(("127.0.0.1", worker.port)):
+        worker.start()
+        wait_until(lambda: not worker.alive, START_SECONDS, "the worker to give up", worker.tail)
+    assert worker.exit_code == 1
+    log = worker.log.read_text()
+    assert f"orderflow: error: the web server cannot listen on 127.0.0.1:{worker.port}" in log
+    assert "Traceback" not in log
