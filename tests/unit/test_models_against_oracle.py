@@ -1,4 +1,4 @@
-"""The models and the oracle were written apart from each other: over thousands of records they must say the same."""
+"""The models and the oracle share no code: over thousands of records they must say the same."""
 
 from collections import Counter
 from typing import Any
