@@ -127,14 +127,22 @@ class KafkaLease:
         topic = self._topics.state
         start = await list_offset(self._client, topic, self.partition, EARLIEST, patience)
         end = await list_offset(self._client, topic, self.partition, LATEST, patience)
+        wait_ms = 200 if start < end else 0
         reader = PartitionReader(
-            self._client, topic, self.partition, start, patience=patience, max_bytes=LOAD_FETCH_BYTES, wait_ms=200
+            self._client,
+            topic,
+            self.partition,
+            start,
+            patience=patience,
+            max_bytes=LOAD_FETCH_BYTES,
+            wait_ms=wait_ms,
+            until=end,
         )
         clock = asyncio.get_running_loop()
         progressed_at = clock.time()
         try:
-            while reader.position < end:
-                batch = await reader.read(LOAD_CHUNK)
+            while True:
+                batch = await reader.read(LOAD_CHUNK)  # of an empty state too, to find out whether we may
                 if batch.next_offset > batch.first_offset:
                     progressed_at = clock.time()
                 elif clock.time() - progressed_at > patience:
@@ -143,6 +151,8 @@ class KafkaLease:
                         "a transaction hangs there"
                     )
                 yield batch.records, reader.position - start, end - start
+                if reader.position >= end:
+                    break
         finally:
             await reader.close()
 
@@ -205,15 +215,15 @@ class KafkaLease:
                 if isinstance(answer, BaseException):
                     raise answer
             await self._producer.commit_transaction()
-        except _FENCED as error:
-            raise self._fenced(error) from error
         except SYMPTOMS as error:
-            hidden = hidden_failure(self._producer)
-            if isinstance(hidden, _FENCED):
-                raise self._fenced(hidden) from error
-            if hidden is not None and not isinstance(error, kafka_errors.KafkaError):
-                raise hidden from error
-            raise
+            cause = hidden_failure(self._producer) or error
+            if isinstance(cause, _FENCED):
+                raise Fenced(
+                    f"another worker claimed it, or a transaction took too long ({describe(cause)})"
+                ) from error
+            if cause is error:
+                raise
+            raise cause from error
 
     async def _send(
         self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]
@@ -228,9 +238,6 @@ class KafkaLease:
         for output in outputs:
             batches.append(output.topic, output.partition, output.key, output.value, output.headers, output.timestamp)
         return await batches.send()
-
-    def _fenced(self, error: BaseException) -> Fenced:
-        return Fenced(f"another worker claimed it, or a transaction took too long ({describe(error)})")
 
     async def release(self) -> None:
         """Close everything; an unfinished transaction is left for the next claim to abort."""

@@ -42,7 +42,8 @@ class PartitionReader:
     """Reads `topic` partition `partition` from `offset` on; only committed records.
 
     One fetch is always under way while the last one is worked on. `patience` is how many seconds the broker may be
-    away before `Unavailable` is raised.
+    away before `Unavailable` is raised. From `until` on nothing is fetched ahead: a fetch that waits for records keeps
+    every later request of its connection waiting.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PartitionReader:
         patience: float,
         wait_ms: int = 500,
         max_bytes: int = 1 << 20,
+        until: int | None = None,
     ) -> None:
         self.position = offset
         self.end_offset = offset
@@ -63,6 +65,7 @@ class PartitionReader:
         self._patience = patience
         self._wait_ms = wait_ms
         self._max_bytes = max_bytes
+        self._until = until
         self._fetch_offset = offset
         self._batches: deque[Any] = deque()
         self._current: Iterator[Any] | None = None
@@ -85,7 +88,7 @@ class PartitionReader:
             self.end_offset = fetched.end_offset
             if not self._batches:
                 self.position = fetched.next_offset
-            else:
+            elif self._until is None or self._fetch_offset < self._until:
                 self._fetching = asyncio.create_task(self._fetch())
         while self._batches and len(records) < max_records:
             self._take(records, max_records - len(records))
