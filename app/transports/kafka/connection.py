@@ -1,5 +1,6 @@
 """How this application connects to Kafka: addresses, security, time-outs; and its errors become ours."""
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from aiokafka.helpers import create_ssl_context
 from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
 from app.settings import Settings
 
+logging.getLogger("aiokafka.conn").setLevel(logging.INFO)  # its debug lines hold every request, passwords too
+
 REQUEST_TIMEOUT_MS = 10_000
 RETRY_BACKOFF_MS = 10
 """Short, because a transaction that follows another on its heels is told to try again (CONCURRENT_TRANSACTIONS)."""
 
-_REFUSALS = (
+REFUSALS = (
     kafka_errors.TopicAuthorizationFailedError,
     kafka_errors.GroupAuthorizationFailedError,
     kafka_errors.ClusterAuthorizationFailedError,
@@ -70,9 +73,9 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
             keyfile=_text(settings.kafka_key_file),
         )
     except (OSError, ssl.SSLError) as error:
-        raise Refused(
-            f"the TLS files of ORDERS_KAFKA_CA_FILE, _CERT_FILE or _KEY_FILE cannot be used: {error}"
-        ) from error
+        names = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
+        given = ", ".join(f"ORDERS_{name.upper()}={path}" for name in names if (path := getattr(settings, name)))
+        raise Refused(f"the TLS files cannot be used ({describe(error)}): {given}") from error
     return context
 
 
@@ -92,7 +95,7 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except EngineError:
         raise
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise Refused(
             f"Kafka refuses {doing}: {describe(error)}; check the login and the rights (ACLs) of this client"
         ) from error

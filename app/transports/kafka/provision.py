@@ -12,7 +12,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from app.engine.errors import Inconsistent, Refused, Unavailable
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.kafka.connection import bootstrap_servers, client_options, describe, new_client, translated
+from app.transports.kafka.connection import bootstrap_servers, client_options, translated
+from app.transports.kafka.knock import knock
 
 log = logging.getLogger(__name__)
 
@@ -43,30 +44,21 @@ def wanted_configs(topics: Topics) -> dict[str, dict[str, str]]:
 
 
 async def wait_for_kafka(settings: Settings) -> None:
-    """Return once a broker answers; raises `Unavailable` or `Refused` within `START_SECONDS` plus one time-out."""
+    """Return once a broker answers; raises `Unavailable` within twice `START_SECONDS`, `Refused` at once."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_SECONDS
     servers = ", ".join(bootstrap_servers(settings.broker))
-    while (failure := await _try_to_connect(settings, servers)) is not None:
-        if loop.time() >= deadline:
-            raise Unavailable(
-                f"no Kafka at {servers} (ORDERS_BROKER) within {START_SECONDS:.0f} s: {describe(failure)}"
-            ) from failure
+    while True:
+        try:
+            await knock(settings, START_SECONDS)
+        except Unavailable as error:
+            if loop.time() >= deadline:
+                raise Unavailable(
+                    f"no Kafka at {servers} (ORDERS_BROKER) within {START_SECONDS:.0f} s: {error}"
+                ) from error
+        else:
+            return
         await asyncio.sleep(0.5)
-
-
-async def _try_to_connect(settings: Settings, servers: str) -> BaseException | None:
-    """Return why it failed, None if it did not; raises `Refused` at once: trying again would not help."""
-    client = new_client(settings)
-    try:
-        with translated(f"connecting to {servers}"):
-            async with asyncio.timeout(START_SECONDS):
-                await client.bootstrap()
-    except Unavailable as error:
-        return error.__cause__ or error
-    finally:
-        await client.close()
-    return None
 
 
 async def ensure_topics(settings: Settings, topics: Topics) -> None:
