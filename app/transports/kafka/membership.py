@@ -7,13 +7,13 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from app.engine.errors import MembershipLost, Unavailable
+from app.engine.errors import MembershipLost, Refused, Unavailable
 from app.settings import Settings
 from app.transports.kafka.assignor import StickyAssignor
 from app.transports.kafka.connection import client_options, describe, translated
@@ -42,6 +42,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._settled = False
+        self._failure: Exception | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
@@ -76,19 +77,28 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         aiokafka parks a fatal error of its group until somebody polls: so this polls (nothing is ever fetched).
         """
         assert self._consumer is not None
-        while True:
+        while self._failure is None:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 with translated(f"taking part in group {self._group}"):
                     await self._consumer.getmany(timeout_ms=0)
             except Unavailable:
                 continue
+            except Refused:
+                raise
             except kafka_errors.ConsumerStoppedError:
                 return
             except Exception as error:
+                if isinstance(error.__cause__, kafka_errors.InvalidSessionTimeoutError):
+                    raise Refused(
+                        f"Kafka does not allow ORDERS_SESSION_TIMEOUT={self._settings.session_timeout:g}; see "
+                        "group.min.session.timeout.ms and group.max.session.timeout.ms of the broker"
+                    ) from error
                 if isinstance(error.__cause__, kafka_errors.KafkaError) and error.__cause__.retriable:
                     continue
                 raise MembershipLost(f"the consumer group {self._group} broke: {describe(error)}") from error
+        failure = self._failure
+        raise MembershipLost(f"a new share of group {self._group} could not be taken: {describe(failure)}") from failure
 
     async def confirm(self, partition: int) -> bool:
         """Ask the coordinator, now, whether this worker owns `partition`: only a member may commit an offset."""
@@ -118,7 +128,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Called by aiokafka when the group begins to share anew. Lanes go on: whoever claims next fences them."""
         self._settled = False
-        await self._on_revoked({tp.partition for tp in revoked})
+        with self._noting_failures():
+            await self._on_revoked({tp.partition for tp in revoked})
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Called by aiokafka with everything this worker owns from now on."""
@@ -130,4 +141,14 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self.assignor.owned = frozenset(owned)
         self._settled = True
         self.rebalances += 1
-        await self._on_assigned(owned, self.rebalances)
+        with self._noting_failures():
+            await self._on_assigned(owned, self.rebalances)
+
+    @contextlib.contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        """Keep what goes wrong for `watch`: aiokafka logs it and goes on, with partitions that nobody works on."""
+        try:
+            yield
+        except Exception as error:
+            self._failure = error
+            raise
