@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.secured_kafka import SecuredKafka, secured_kafka
+from tools.local_kafka import LocalKafka
+
 
 @pytest.fixture
 def nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
@@ -13,3 +16,10 @@ def nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     gc.collect()
     left = [record for when in ("setup", "call", "teardown") for record in caplog.get_records(when)]
     assert not [record.getMessage() for record in left if record.name == "asyncio"]
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory, kafka: LocalKafka) -> Iterator[SecuredKafka]:
+    """A broker with logins, TLS and access rules, for all tests; each takes a user of its own."""
+    with secured_kafka(tmp_path_factory.mktemp("secured")) as running:
+        yield running

@@ -5,12 +5,13 @@ The second client is confluent-kafka, which shares no code with ours.
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from app.engine.broker import Batch
 from app.settings import Settings
@@ -143,8 +144,13 @@ class Transaction:
         self.producer.abort_transaction(20)
 
 
-def committed(broker: LocalKafka, topic: str, partition: int = 0) -> list[Seen]:
-    """Return all records that a reader in `read_committed` sees."""
+def committed(broker: LocalKafka, topic: str, partition: int = 0, *, settle: bool = True) -> list[Seen]:
+    """Return all records that a reader in `read_committed` sees.
+
+    A commit is answered before its markers are written: `settle` waits a little for transactions that are ending.
+    """
+    if settle:
+        _settle(broker, TopicPartition(topic, partition))
     return _read(broker, topic, partition, READ_COMMITTED)
 
 
@@ -163,6 +169,19 @@ def table_of(broker: LocalKafka, topic: str, partition: int = 0) -> dict[bytes, 
         else:
             rows[key] = value
     return rows
+
+
+def _settle(broker: LocalKafka, partition: TopicPartition) -> None:
+    client = admin(broker)
+    spec = {partition: OffsetSpec.latest()}
+    for _ in range(40):
+        ends = {
+            client.list_offsets(spec, isolation_level=level)[partition].result(10).offset
+            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        }
+        if len(ends) == 1:
+            return
+        time.sleep(0.025)
 
 
 def _read(broker: LocalKafka, topic: str, partition: int, isolation: str) -> list[Seen]:
