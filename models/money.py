@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-# ISO 4217 list one as of 2026, without the codes that have no minor unit (metals, testing, accounting units "N.A.").
 SUM_LIMIT: Final = 2**63
 """Sums of money stay below it: rows are JSON with 64-bit numbers."""
 
+# ISO 4217 list one as of 2026, without the codes that have no minor unit (metals, testing, accounting units "N.A.").
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _TWO_DECIMALS = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP
@@ -78,6 +79,7 @@ def _too_exact(decimals: int) -> ValueError:
     return ValueError(f"must have at most {decimals} decimals" if decimals else "must have no decimals")
 
 
+@lru_cache(maxsize=65_536)  # prices come again and again, and an order's total with each of its events
 def format_minor(minor: int, decimals: int) -> str:
     """Write minor units as an amount with all the currency's decimals: 12997 -> "129.97"."""
     if not decimals:

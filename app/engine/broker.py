@@ -46,8 +46,11 @@ class Lease(Protocol):
     async def read(self, max_records: int) -> Batch | None:
         """Return the records that follow the last ones read, waiting a little for some; None when there were none."""
 
+    def write(self, outputs: Sequence[Output]) -> None:
+        """Take outputs of the step under way, to be written with its commit; nothing is sent before."""
+
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
-        """Write rows, outputs and the new offset: all or nothing."""
+        """Write rows, outputs (those taken by `write`, then these) and the new offset: all or nothing."""
 
     async def release(self) -> None:
         """Give up the partition and everything held for it. Never raises."""

@@ -163,7 +163,7 @@ class Lane:
             if not batch.records:
                 self.next_offset = batch.next_offset
                 continue
-            step = Step(self.partition, batch.records, batch.first_offset, batch.next_offset, self._rows)
+            step = Step(self.partition, batch.records, batch.first_offset, batch.next_offset, self._rows, lease.write)
             yield step
             await self._commit(lease, step)
 

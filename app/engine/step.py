@@ -1,10 +1,13 @@
 """A step: what one batch of records changes. It is committed whole or not at all; until then nobody sees any of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from app.engine.state import PartitionState, TableState
 from app.engine.table import encode_row
+
+FLUSH_OUTPUTS = 256
+"""Outputs are handed to the broker's batches in such numbers: thousands fall out of the processor's caches."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -54,13 +57,19 @@ class Step:
     """One batch of a partition and everything that follows from it.
 
     `records` come from offsets `first_offset` … `next_offset - 1` (with gaps where the broker has some); `next_offset`
-    is where the partition goes on once the step is committed.
+    is where the partition goes on once the step is committed. `outputs` are those not handed to `write` yet.
     """
 
-    __slots__ = ("_changes", "_state", "first_offset", "next_offset", "outputs", "partition", "records")
+    __slots__ = ("_changes", "_state", "_write", "first_offset", "next_offset", "outputs", "partition", "records")
 
     def __init__(
-        self, partition: int, records: Sequence[Record], first_offset: int, next_offset: int, state: PartitionState
+        self,
+        partition: int,
+        records: Sequence[Record],
+        first_offset: int,
+        next_offset: int,
+        state: PartitionState,
+        write: Callable[[Sequence[Output]], None] | None = None,
     ) -> None:
         self.partition = partition
         self.records = records
@@ -68,6 +77,7 @@ class Step:
         self.next_offset = next_offset
         self.outputs: list[Output] = []
         self._state = state
+        self._write = write
         self._changes: dict[str, Changes] = {}
 
     def table(self, name: str) -> Changes:
@@ -80,6 +90,9 @@ class Step:
     def send(self, output: Output) -> None:
         """Add a record to be written, in the same transaction, when the step is committed."""
         self.outputs.append(output)
+        if self._write is not None and len(self.outputs) >= FLUSH_OUTPUTS:
+            self._write(self.outputs)
+            self.outputs.clear()
 
     def encoded(self) -> "EncodedRows":
         """Return the changed rows as bytes, per table: `[(table, [(key, bytes), …]), …]`."""

@@ -1,6 +1,7 @@
 """The Faust app that runs the engine: Faust keeps agents, topics, tables, web, commands and the life of services."""
 
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from app.settings import Settings
 from app.topics import topics_for
 
 log = logging.getLogger(__name__)
+
+PROBE_BYTES = 64 << 10
+"""What the data folder must have room for at start."""
 
 
 class QuietWeb(Web):
@@ -151,6 +155,19 @@ class OrderflowApp(faust.App):
         """Let each part of the web layer add its routes to the aiohttp application."""
         for add in self.on_web:
             add(web.web_app)
+
+    def _create_directories(self) -> None:
+        """Make the data folder and see whether it takes anything; raises `EngineError` if not."""
+        folder = self.conf.datadir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            super()._create_directories()
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(PROBE_BYTES))
+        except OSError as error:
+            raise EngineError(
+                f"the data folder {folder} cannot be written ({error.strerror or error}); choose another ORDERS_DATA_DIR"
+            ) from error
 
     def _new_transport(self) -> Any:
         return self._transport_class([], self)

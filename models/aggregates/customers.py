@@ -1,6 +1,7 @@
 """Per customer: how many orders, how many of them open, when, and how much money per currency."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -21,17 +22,21 @@ class Customer(NamedTuple):
     money: dict[str, tuple[int, int]]
 
 
+_new = partial(tuple.__new__, Customer)
+"""Makes a row faster than its constructor, which is written in Python."""
+
+
 def contributions(change: Change) -> Iterable[tuple[str, Customer]]:
     """Count an order when it is created, its money as it comes and goes, and once that it is no longer open."""
     event, before, after, gross, refunded = change
     if before is None:
-        row = Customer(1, 1, event.timestamp, event.timestamp, {after.currency: (gross, refunded)})
+        row = _new((1, 1, event.timestamp, event.timestamp, {after.currency: (gross, refunded)}))
     else:
         closed = before.status in OPEN and after.status not in OPEN
         if not closed and not refunded:
             return ()
         money = {after.currency: (0, refunded)} if refunded else {}
-        row = Customer(0, -1 if closed else 0, None, None, money)
+        row = _new((0, -1 if closed else 0, None, None, money))
     return ((event.customer_id, row),)
 
 
@@ -48,7 +53,7 @@ def merge(a: Customer, b: Customer) -> Customer:
         first, last = b.first_order_at, b.last_order_at
     elif b.first_order_at is not None and b.last_order_at is not None:
         first, last = min(first, b.first_order_at), max(last, b.last_order_at)
-    return Customer(a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money)
+    return _new((a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money))
 
 
 def decode(row: Any) -> Customer:

@@ -1,6 +1,7 @@
 """Per product: in how many orders, how many pieces sold and cancelled, and their revenue. Refunds change nothing."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -17,17 +18,20 @@ class Product(NamedTuple):
     money: dict[str, int]
 
 
+_new = partial(tuple.__new__, Product)
+"""Makes a row faster than its constructor, which is written in Python."""
+
+
 def contributions(change: Change) -> Iterable[tuple[str, Product]]:
     """Count the items of an order when it is created, and take them back when it is cancelled."""
     after = change.after
     if change.before is None:
         return [
-            (sku, Product(1, units, 0, {after.currency: worth})) for sku, (units, worth) in _by_sku(after.items).items()
+            (sku, _new((1, units, 0, {after.currency: worth}))) for sku, (units, worth) in _by_sku(after.items).items()
         ]
     if change.event.event_type == "order.cancelled":
         return [
-            (sku, Product(0, 0, units, {after.currency: -worth}))
-            for sku, (units, worth) in _by_sku(after.items).items()
+            (sku, _new((0, 0, units, {after.currency: -worth}))) for sku, (units, worth) in _by_sku(after.items).items()
         ]
     return ()
 
@@ -46,7 +50,7 @@ def merge(a: Product, b: Product) -> Product:
     money = a.money.copy()
     for currency, worth in b.money.items():
         money[currency] = within_64_bits(money.get(currency, 0) + worth)
-    return Product(a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money)
+    return _new((a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money))
 
 
 def decode(row: Any) -> Product:

@@ -1,6 +1,7 @@
 """Per currency and minute (UTC, of the event's own timestamp): created orders, their money, and what went back."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -22,20 +23,22 @@ def revenue_key(currency: str, timestamp: str) -> str:
     return join_key(currency, timestamp[:16])
 
 
+_new = partial(tuple.__new__, Revenue)
+"""Makes a row faster than its constructor, which is written in Python."""
+
+
 def contributions(change: Change) -> Iterable[tuple[str, Revenue]]:
     """Count an order in the minute in which it was created, and its refunds in theirs."""
     event, before, after, gross, refunded = change
     if before is not None and not refunded:
         return ()
-    row = Revenue(1 if before is None else 0, gross, refunded)
+    row = _new((1 if before is None else 0, gross, refunded))
     return ((revenue_key(after.currency, event.timestamp), row),)
 
 
 def merge(a: Revenue, b: Revenue) -> Revenue:
     """Add two rows: of one minute, or of several into a longer time."""
-    return Revenue(
-        a.orders + b.orders, within_64_bits(a.gross + b.gross), within_64_bits(a.refunded + b.refunded)
-    )
+    return _new((a.orders + b.orders, within_64_bits(a.gross + b.gross), within_64_bits(a.refunded + b.refunded)))
 
 
 def decode(row: Any) -> Revenue:

@@ -7,7 +7,6 @@ The source offset is a row of the state topic, written in the transaction of the
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
+from app.transports.kafka.batches import BATCH_BYTES, Batches
 from app.transports.kafka.connection import client_options, describe, new_client, translated
 from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
 from app.transports.kafka.reader import EARLIEST, LATEST, OffsetGone, PartitionReader, list_offset
@@ -27,12 +27,10 @@ from app.transports.kafka.state_records import OFFSET_KEY, decode_offset, encode
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES = 4 << 20
 TRANSACTION_TIMEOUT_MS = 15_000
 LOAD_CHUNK = 4_000
 LOAD_FETCH_BYTES = 4 << 20
 CLOSE_SECONDS = 1.0
-_NO_HEADERS: list[tuple[str, bytes]] = []
 
 _FENCED = (
     kafka_errors.ProducerFenced,
@@ -83,6 +81,7 @@ class KafkaLease:
         self._client = client
         self._reader: PartitionReader | None = None
         self._next_offset: int | None = None
+        self._batches = Batches(producer)
 
     @property
     def next_offset(self) -> int:
@@ -187,23 +186,30 @@ class KafkaLease:
             self._read_from(await self._source_offset(self._reader.position))
             return await self._reader.read(max_records)
 
+    def write(self, outputs: Sequence[Output]) -> None:
+        """Add outputs to the batches of the step under way."""
+        append = self._batches.append
+        for output in outputs:
+            append(output.topic, output.partition, output.key, output.value, output.headers, output.timestamp)
+
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one transaction."""
+        self.write(outputs)
         doing = f"committing partition {self.partition}"
         try:
             with translated(doing):
                 async with asyncio.timeout(self._settings.broker_timeout):
-                    await self._transact(next_offset, rows, outputs)
+                    await self._transact(next_offset, rows)
         except Unavailable as error:
             raise Unavailable(
                 f"{error} (for {self._settings.broker_timeout:.0f} s); whether it was done is unknown"
             ) from error
         self._next_offset = next_offset
 
-    async def _transact(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
+    async def _transact(self, next_offset: int, rows: EncodedRows) -> None:
         try:
             await self._producer.begin_transaction()
-            sent = await self._send(next_offset, rows, outputs)
+            sent = await self._send(next_offset, rows)
             # A refused batch does not fail its transaction: every single answer is looked at before the commit.
             answers = await asyncio.gather(*(answer for _, answer in sent), return_exceptions=True)
             for (topic, _), answer in zip(sent, answers, strict=True):
@@ -225,18 +231,14 @@ class KafkaLease:
                 raise
             raise cause from error
 
-    async def _send(
-        self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]
-    ) -> list[tuple[str, "asyncio.Future[Any]"]]:
-        batches = _Batches(self._producer)
+    async def _send(self, next_offset: int, rows: EncodedRows) -> list[tuple[str, "asyncio.Future[Any]"]]:
+        batches, self._batches = self._batches, Batches(self._producer)
         state = self._topics.state
         for table, changed in rows:
             prefix = row_prefix(table)
             for key, value in changed:
                 batches.append(state, self.partition, prefix + key.encode(), value)
         batches.append(state, self.partition, OFFSET_KEY, encode_offset(next_offset))
-        for output in outputs:
-            batches.append(output.topic, output.partition, output.key, output.value, output.headers, output.timestamp)
         return await batches.send()
 
     async def release(self) -> None:
@@ -248,47 +250,3 @@ class KafkaLease:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await closing
         forget_failures(self._producer)
-
-
-class _Batches:
-    """Gathers records into as few batches per partition as the size limit allows."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-        self._open: dict[tuple[str, int], Any] = {}
-        self._full: dict[tuple[str, int], list[Any]] = defaultdict(list)
-
-    def append(
-        self,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: list[tuple[str, bytes]] = _NO_HEADERS,
-        timestamp: int | None = None,
-    ) -> None:
-        target = (topic, partition)
-        batch = self._open.get(target)
-        if batch is None:
-            batch = self._open[target] = self._producer.create_batch()
-        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-            self._full[target].append(batch)
-            batch = self._open[target] = self._producer.create_batch()
-            batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
-
-    async def send(self) -> list[tuple[str, "asyncio.Future[Any]"]]:
-        """Hand all batches to the producer; returns the topic and the future of each."""
-        futures = []
-        for target, batch in self._open.items():
-            topic, partition = target
-            for part in [*self._full[target], batch]:
-                future = await self._producer.send_batch(part, topic, partition=partition)
-                future.add_done_callback(_look_at)
-                futures.append((topic, future))
-        return futures
-
-
-def _look_at(future: "asyncio.Future[Any]") -> None:
-    """Keep asyncio from logging a failure that came after somebody else's had ended the step."""
-    if not future.cancelled():
-        future.exception()
