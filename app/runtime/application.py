@@ -166,7 +166,8 @@ class OrderflowApp(faust.App):
                 probe.write(bytes(PROBE_BYTES))
         except OSError as error:
             raise EngineError(
-                f"the data folder {folder} cannot be written ({error.strerror or error}); choose another ORDERS_DATA_DIR"
+                f"the data folder {folder} cannot be written ({error.strerror or error}); "
+                "choose another ORDERS_DATA_DIR"
             ) from error
 
     def _new_transport(self) -> Any:
