@@ -173,7 +173,7 @@ def table_of(broker: LocalKafka, topic: str, partition: int = 0) -> dict[bytes, 
 
 def _settle(broker: LocalKafka, partition: TopicPartition) -> None:
     client = admin(broker)
-    spec = {partition: OffsetSpec.latest()}
+    spec = {partition: OffsetSpec.latest()}  # type: ignore[no-untyped-call]
     for _ in range(40):
         ends = {
             client.list_offsets(spec, isolation_level=level)[partition].result(10).offset

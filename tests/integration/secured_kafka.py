@@ -16,6 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialAlteration,
     UserScramCredentialUpsertion,
 )
 
@@ -142,7 +143,7 @@ def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
     with LocalKafka(folder / "broker", security=security, properties=more) as broker:
         client = admin(broker)
         information = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        credentials = [
+        credentials: list[UserScramCredentialAlteration] = [
             UserScramCredentialUpsertion(name, information, password.encode()) for name, password in USERS.items()
         ]
         for done in client.alter_user_scram_credentials(credentials).values():

@@ -1,4 +1,4 @@
-"""Logins, TLS and access rules, as clusters ask for them: the transport gets in with the right ones and names the wrong."""
+"""Logins, TLS and access rules as clusters ask for them: the right ones get in, the wrong ones are named."""
 
 import asyncio
 import time
@@ -146,7 +146,7 @@ async def test_a_missing_client_certificate_is_told(
 ) -> None:
     """A broker that asks for one hangs up on us; the error points at the settings."""
     monkeypatch.setattr(provision, "START_SECONDS", 1.0)
-    with pytest.raises(EngineError, match="ORDERS_KAFKA_(CERT_FILE|SECURITY_PROTOCOL)"):
+    with pytest.raises(EngineError, match=r"ORDERS_KAFKA_(CERT_FILE|SECURITY_PROTOCOL)"):
         await wait_for_kafka(Settings(**user.settings("SSL")))
 
 
