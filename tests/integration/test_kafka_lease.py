@@ -4,6 +4,7 @@ import asyncio
 import functools
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -17,7 +18,9 @@ from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
+from app.transports.kafka import connection
 from app.transports.kafka import lease as lease_module
+from app.transports.kafka.knock import knock
 from app.transports.kafka.lease import KafkaLease, claim
 from app.transports.kafka.provision import ensure_topics
 from app.transports.kafka.reader import LATEST, list_offset
@@ -313,6 +316,24 @@ async def test_a_step_that_outlasts_the_transaction_time_out_is_fenced(
             await commit
     async with holding(settings, load=False) as after:
         assert await loaded(after) == {}
+
+
+async def test_a_server_that_hangs_does_not_hide_another_that_answers(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several addresses one that answers is enough, whichever is tried first."""
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT_MS", 300)
+    monkeypatch.setattr(lease_module, "REQUEST_TIMEOUT_MS", 300)
+    settings, _ = await provisioned(kafka, broker_timeout=5.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"kafka://127.0.0.1:{silent.getsockname()[1]}"
+        settings = settings.model_copy(update={"broker": f"{address};{settings.broker}"})
+        await knock(settings, 2.0)
+        for _ in range(6):
+            async with holding(settings) as lease:
+                await lease.commit(0, rows(a=1), [])
 
 
 # --- what a take-over reads ------------------------------------------------------------------------------------------

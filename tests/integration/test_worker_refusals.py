@@ -73,14 +73,6 @@ def test_a_port_that_accepts_and_never_answers() -> None:
         refuses([f"127.0.0.1:{port}", "no answer"], within=UNREACHABLE_SECONDS, broker=f"kafka://127.0.0.1:{port}")
 
 
-def test_a_server_that_hangs_does_not_hide_another_that_answers(kafka: LocalKafka) -> None:
-    """Of several addresses one that answers is enough."""
-    with silent_server() as port:
-        settings = plain(kafka)
-        with WorkerProcess(**settings | {"broker": f"kafka://127.0.0.1:{port};{kafka.url}"}) as worker:
-            worker.wait_until_owning(1)
-
-
 def test_an_unknown_host() -> None:
     """The line says that the name is not known."""
     refuses(["nowhere.invalid:9092", "not known"], within=UNREACHABLE_SECONDS, broker="kafka://nowhere.invalid:9092")

@@ -15,21 +15,23 @@ from aiokafka import errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
 
 from app.engine.broker import Batch, LoadedRows
-from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
+from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable, Unknown
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
 from app.transports.kafka.batches import BATCH_BYTES, Batches
-from app.transports.kafka.connection import client_options, describe, new_client, translated
+from app.transports.kafka.connection import REQUEST_TIMEOUT_MS, client_options, describe, new_client, translated
 from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
-from app.transports.kafka.reader import EARLIEST, LATEST, OffsetGone, PartitionReader, list_offset
-from app.transports.kafka.state_records import OFFSET_KEY, decode_offset, encode_offset, row_prefix, split_key
+from app.transports.kafka.reader import EARLIEST, LATEST, READ_UNCOMMITTED, OffsetGone, PartitionReader, list_offset
+from app.transports.kafka.state_log import read_state
+from app.transports.kafka.state_records import OFFSET_KEY, encode_offset, row_prefix
 
 log = logging.getLogger(__name__)
 
 TRANSACTION_TIMEOUT_MS = 15_000
-LOAD_CHUNK = 4_000
-LOAD_FETCH_BYTES = 4 << 20
+COMMIT_SHARE = 1 / 3
+"""How much of the broker time-out a commit may take before the partition is claimed anew, with new connections."""
+
 CLOSE_SECONDS = 1.0
 
 _FENCED = (
@@ -54,6 +56,8 @@ async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLea
         max_request_size=64 << 20,
         compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
     )
+    # … but a server that hangs must not take up all that patience while another one would answer.
+    producer.client._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001 - the client knows one time-out for both
     client = new_client(settings)
     lease = KafkaLease(settings, topics, partition, producer, client)
     try:
@@ -91,27 +95,17 @@ class KafkaLease:
 
     async def load(self) -> AsyncIterator[LoadedRows]:
         """Read the partition's state up to where it ended after the claim, then settle where to read on."""
+        topic, patience = self._topics.state, self._settings.broker_timeout
         committed: int | None = None
-        rows_seen = 0
-        async for chunk, done, total in self._state_records():
-            rows: list[tuple[str, str, bytes | None]] = []
-            for record in chunk:
-                try:
-                    if record.key == OFFSET_KEY:
-                        committed = decode_offset(record.value)
-                    else:
-                        rows.append((*split_key(record.key), record.value))
-                except ValueError as error:
-                    raise Inconsistent(
-                        f"{self._topics.state}[{self.partition}] is damaged, or not the state of this application: "
-                        f"offset {record.offset}: {error}"
-                    ) from error
-            rows_seen += len(rows)
-            yield LoadedRows(rows, done, total)
-        if committed is None and rows_seen:
+        seen = 0
+        async for chunk in read_state(self._client, topic, self.partition, patience, READ_UNCOMMITTED):
+            if chunk.next_offset is not None:
+                committed = chunk.next_offset
+            seen += len(chunk.rows)
+            yield LoadedRows(chunk.rows, chunk.done, chunk.total)
+        if committed is None and seen:
             raise Inconsistent(
-                f"{self._topics.state}[{self.partition}] has rows but no offset: it is damaged, "
-                "or not the state of this application"
+                f"{topic}[{self.partition}] has rows but no offset: it is damaged, or not the state of this application"
             )
         self._next_offset = await self._source_offset(committed)
         self._read_from(self._next_offset)
@@ -120,40 +114,6 @@ class KafkaLease:
         self._reader = PartitionReader(
             self._client, self._topics.orders, self.partition, offset, patience=self._settings.broker_timeout
         )
-
-    async def _state_records(self) -> AsyncIterator[tuple[Sequence[Any], int, int]]:
-        patience = self._settings.broker_timeout
-        topic = self._topics.state
-        start = await list_offset(self._client, topic, self.partition, EARLIEST, patience)
-        end = await list_offset(self._client, topic, self.partition, LATEST, patience)
-        wait_ms = 200 if start < end else 0
-        reader = PartitionReader(
-            self._client,
-            topic,
-            self.partition,
-            start,
-            patience=patience,
-            max_bytes=LOAD_FETCH_BYTES,
-            wait_ms=wait_ms,
-            until=end,
-        )
-        clock = asyncio.get_running_loop()
-        progressed_at = clock.time()
-        try:
-            while True:
-                batch = await reader.read(LOAD_CHUNK)  # of an empty state too, to find out whether we may
-                if batch.next_offset > batch.first_offset:
-                    progressed_at = clock.time()
-                elif clock.time() - progressed_at > patience:
-                    raise Unavailable(
-                        f"{topic}[{self.partition}] cannot be read past offset {reader.position} of {end}: "
-                        "a transaction hangs there"
-                    )
-                yield batch.records, reader.position - start, end - start
-                if reader.position >= end:
-                    break
-        finally:
-            await reader.close()
 
     async def _source_offset(self, committed: int | None) -> int:
         """Check the committed offset against the source topic as it is now."""
@@ -195,14 +155,14 @@ class KafkaLease:
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one transaction."""
         self.write(outputs)
-        doing = f"committing partition {self.partition}"
+        patience = self._settings.broker_timeout * COMMIT_SHARE
         try:
-            with translated(doing):
-                async with asyncio.timeout(self._settings.broker_timeout):
+            with translated(f"committing partition {self.partition}"):
+                async with asyncio.timeout(patience):
                     await self._transact(next_offset, rows)
         except Unavailable as error:
-            raise Unavailable(
-                f"{error} (for {self._settings.broker_timeout:.0f} s); whether it was done is unknown"
+            raise Unknown(
+                f"{error}, for up to {patience:.0f} s; whether it was committed, the next claim tells"
             ) from error
         self._next_offset = next_offset
 
@@ -245,8 +205,8 @@ class KafkaLease:
         """Close everything; an unfinished transaction is left for the next claim to abort."""
         if self._reader is not None:
             await self._reader.close()
-        for closing in (self._producer.stop(), self._client.close()):
+        for close in (self._producer.stop, self._client.close):
             with contextlib.suppress(kafka_errors.KafkaError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await closing
+                    await close()
         forget_failures(self._producer)
