@@ -1,10 +1,11 @@
 """The smallest application that uses everything a step has: it counts records per key and sends each one on.
 
-Run as a worker by `faust -A tests.apps.counting worker`. What a record's value says is done to it:
-`raise` makes the agent fail, `slow` makes its step take a second, `bad` becomes a dead letter, anything else counts.
+Run as a worker by `faust -A tests.apps.counting worker`. What a record's value says is done to it: `raise` makes the
+agent fail, `slow` makes its step take a second and `stuck` an hour, `bad` becomes a dead letter, anything else counts.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 from app.engine.clock import Clock
@@ -14,7 +15,9 @@ from app.runtime.application import OrderflowApp
 from app.settings import load_settings
 from app.transports import transport_for
 
-SLOW_SECONDS = 1.0
+SECONDS = {b"slow": 1.0, b"stuck": 3600.0}
+
+log = logging.getLogger(__name__)
 
 settings = load_settings()
 app = OrderflowApp(settings, transport_for(settings.broker), Clock())
@@ -34,8 +37,10 @@ async def counting(steps: AsyncIterator[Step]) -> None:
             key = (record.key or b"").decode()
             counts.put(key, (counts.get(key) or 0) + 1)
             step.send(Output(app.topic_names.order_updates, step.partition, record.key, record.value))
-        if any(record.value == b"slow" for record in step.records):
-            await asyncio.sleep(SLOW_SECONDS)
+        longest = max(SECONDS.get(record.value or b"", 0.0) for record in step.records)
+        if longest:
+            log.info("Partition %d: a step of %.0f s begins", step.partition, longest)
+            await asyncio.sleep(longest)
 
 
 app.agent(app.topic(app.topic_names.orders, internal=True), name="counting")(counting)  # type: ignore[arg-type]
