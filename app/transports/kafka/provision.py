@@ -71,8 +71,7 @@ async def ensure_topics(settings: Settings, topics: Topics) -> None:
                 existing = await partition_counts(admin, list(topics))
                 missing = [name for name in topics if name not in existing]
                 if missing:
-                    await _create(admin, settings, topics, missing)
-                    existing |= dict.fromkeys(missing, settings.partitions)
+                    existing |= await _create(admin, settings, topics, missing)
                 _check_counts(existing, settings)
                 await _check_state_policy(admin, topics)
     finally:
@@ -94,7 +93,8 @@ async def partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict
     return counts
 
 
-async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Topics, missing: list[str]) -> None:
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Topics, missing: list[str]) -> dict[str, int]:
+    """Return the partition counts of the topics once they are there; another worker may have been faster."""
     configs = wanted_configs(topics)
     replicas = settings.kafka_replication or min(USUAL_REPLICAS, len((await admin.describe_cluster())["brokers"]))
     new = [NewTopic(name, settings.partitions, replicas, topic_configs=configs[name]) for name in missing]
@@ -106,9 +106,10 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Topics
         if error in (kafka_errors.TopicAuthorizationFailedError, kafka_errors.ClusterAuthorizationFailedError):
             raise Refused(f"topic {name} does not exist and this client lacks the right (ACL) to create it")
         raise Refused(f"topic {name} cannot be created: {error.__name__}{': ' + rest[0] if rest and rest[0] else ''}")
-    while set(missing) - set(await partition_counts(admin, missing)):  # noqa: ASYNC110 - the broker tells nobody
+    while len(counts := await partition_counts(admin, missing)) < len(missing):  # noqa: ASYNC110 - the broker tells nobody
         await asyncio.sleep(0.05)  # other brokers learn of a topic a little later
     log.info("Created topics %s with %d partitions", ", ".join(missing), settings.partitions)
+    return counts
 
 
 def _check_counts(existing: dict[str, int], settings: Settings) -> None:
