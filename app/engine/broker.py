@@ -29,7 +29,8 @@ class LoadedRows(NamedTuple):
 class Lease(Protocol):
     """The right to a partition, until somebody else claims it. All calls raise `Fenced` from then on.
 
-    Every call may raise `Unavailable` when the broker does not answer in time, `Refused` when it denies the right.
+    Every call may raise `Unavailable` when the broker does not answer in time, `Refused` when it denies the right; and
+    `commit` raises `Unknown` when it cannot be known whether the step was committed.
     """
 
     @property

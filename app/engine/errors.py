@@ -11,8 +11,12 @@ class Fenced(EngineError):
     """Another worker claimed the partition: what was being done for it is void. Never fatal to a worker."""
 
 
+class Unknown(EngineError):
+    """The broker did not say in time whether a step was committed. Never fatal: drop the rows, claim again, and see."""
+
+
 class Unavailable(EngineError):
-    """The broker gave no answer in time, so the outcome of what was asked is unknown. Never retried in place."""
+    """The broker gave no answer in time, and trying again has not helped."""
 
     exit_code = 3
 

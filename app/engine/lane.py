@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from app.engine.broker import Batch, Broker, Lease
 from app.engine.clock import Clock
-from app.engine.errors import AgentFailed, EngineError, Fenced, NotReady
+from app.engine.errors import AgentFailed, EngineError, Fenced, NotReady, Unknown
 from app.engine.state import PartitionState
 from app.engine.step import Step
 from app.engine.table import Table
@@ -92,8 +92,8 @@ class Lane:
             while not self._stopping.is_set():
                 try:
                     await self._hold()
-                except Fenced as fenced:
-                    log.info("Partition %s: %s", self.partition, fenced)
+                except (Fenced, Unknown) as lost:
+                    log.warning("Partition %s: %s", self.partition, lost)
                     self.state = LaneState.FENCED
                     if not await self._still_ours():
                         break

@@ -7,17 +7,15 @@ from typing import Self
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
-from app.engine.errors import Inconsistent, Unavailable
+from app.engine.errors import Inconsistent
 from app.settings import Settings
 from app.topics import topics_for
 from app.transports.kafka.connection import client_options, new_client, translated
 from app.transports.kafka.provision import partition_counts, wait_for_kafka
-from app.transports.kafka.reader import EARLIEST, LATEST, READ_COMMITTED, PartitionReader, list_offset
-from app.transports.kafka.state_records import OFFSET_KEY, split_key
+from app.transports.kafka.reader import READ_COMMITTED
+from app.transports.kafka.state_log import read_state
 
 PATIENCE_SECONDS = 10.0
-CHUNK = 4_000
-FETCH_BYTES = 4 << 20
 
 StateRows = Sequence[tuple[str, str, bytes | None]]
 """(table, key, encoded row) each, None for a row that was deleted."""
@@ -72,25 +70,5 @@ class Snapshot:
         A row may come several times: the last one counts. Raises the engine's errors.
         """
         assert self._client is not None, "enter it first"
-        topic = self._topic
-        start = await list_offset(self._client, topic, partition, EARLIEST, PATIENCE_SECONDS)
-        end = await list_offset(self._client, topic, partition, LATEST, PATIENCE_SECONDS, READ_COMMITTED)
-        reader = PartitionReader(
-            self._client, topic, partition, start, patience=PATIENCE_SECONDS, max_bytes=FETCH_BYTES, wait_ms=200
-        )
-        clock = asyncio.get_running_loop()
-        progressed_at = clock.time()
-        try:
-            while reader.position < end:
-                batch = await reader.read(CHUNK)
-                if batch.next_offset > batch.first_offset:
-                    progressed_at = clock.time()
-                elif clock.time() - progressed_at > PATIENCE_SECONDS:
-                    raise Unavailable(f"{topic}[{partition}] gives nothing past offset {reader.position} of {end}")
-                yield [
-                    (*split_key(record.key), record.value)
-                    for record in batch.records
-                    if record.offset < end and record.key != OFFSET_KEY and record.key is not None
-                ]
-        finally:
-            await reader.close()
+        async for chunk in read_state(self._client, self._topic, partition, PATIENCE_SECONDS, READ_COMMITTED):
+            yield chunk.rows
