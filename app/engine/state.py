@@ -43,7 +43,8 @@ class TableState:
     def load(self, key: str, encoded: bytes | None) -> None:
         """Take a row as it was read back from the broker; None deletes it."""
         if encoded is None:
-            self.encoded.pop(key, None)
+            if self.encoded.pop(key, None) is not None and self._index_of is not None:
+                self._remove_from_index(key)
             return
         if self._index_of is not None and key not in self.encoded:
             self._add_to_index(key)
@@ -76,6 +77,15 @@ class TableState:
             self._index[second] = (found, key)
         else:
             self._index[second] = (*found, key)
+
+    def _remove_from_index(self, key: str) -> None:
+        assert self._index_of is not None
+        second = self._index_of(key)
+        left = tuple(known for known in self.keys_of(second) if known != key)
+        if left:
+            self._index[second] = left
+        else:
+            del self._index[second]
 
 
 class PartitionState:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from app.engine.broker import Batch, LoadedRows
 from app.engine.clock import Clock
@@ -11,7 +11,8 @@ from app.engine.errors import EngineError, Fenced
 from app.engine.step import EncodedRows, Headers, Output
 
 
-class MemoryRecord(NamedTuple):
+@dataclass(slots=True)
+class MemoryRecord:
     """See `app.engine.step.Record`."""
 
     offset: int

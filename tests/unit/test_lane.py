@@ -107,19 +107,19 @@ async def test_a_step_is_committed_when_the_next_one_is_asked_for() -> None:
 
     async def agent(steps: AsyncIterator[Step]) -> None:
         async for step in steps:
-            seen.append((step.first_offset, bench.broker.calls.count("commit")))
+            seen.append((step.first_offset, made.broker.calls.count("commit")))
             count(step)
             await asyncio.sleep(0.01)
-            assert bench.broker.calls.count("commit") == len(seen) - 1
+            assert made.broker.calls.count("commit") == len(seen) - 1
 
-    bench = Bench(agent)
-    bench.broker.batch_size = 2
-    bench.broker.add(b"a", b"b", b"c", b"d", b"e")
-    bench.start()
-    await bench.until_committed()
+    made = Bench(agent)
+    made.broker.batch_size = 2
+    made.broker.add(b"a", b"b", b"c", b"d", b"e")
+    made.start()
+    await made.until_committed()
     assert [commits for _, commits in seen] == [0, 1, 2]
-    assert bench.failures == []
-    await bench.lane.stopped(1)
+    assert made.failures == []
+    await made.lane.stopped(1)
 
 
 async def test_steps_follow_each_other_without_a_hole() -> None:

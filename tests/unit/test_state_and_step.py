@@ -1,0 +1,203 @@
+"""Rows of a partition in memory, and what a step sees and changes of them."""
+
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine import state as state_module
+from app.engine.state import PartitionState, TableState
+from app.engine.step import FLUSH_OUTPUTS, Output, Step
+from app.engine.table import Table, encode_row
+
+
+class Row(NamedTuple):
+    """A row as models have them."""
+
+    name: str
+    counts: dict[str, int]
+
+
+def decode(value: Any) -> Row:
+    """Return a row from its JSON."""
+    return Row(*value)
+
+
+def second(key: str) -> str:
+    """Return what rows are found by besides their key."""
+    return key.rpartition("/")[2]
+
+
+ROWS = Table("rows", decode)
+NUMBERS = Table("numbers", index_of=second)
+
+
+def a_state() -> PartitionState:
+    """Return empty tables."""
+    return PartitionState((ROWS, NUMBERS))
+
+
+def a_step(state: PartitionState, **more: Any) -> Step:
+    """Return a step over them."""
+    return Step(0, [], 0, 1, state, **more)
+
+
+def commit(step: Step) -> None:
+    """Do what a lane does with a step once the broker has it."""
+    step.publish(step.encoded())
+
+
+# --- a step -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_sees_its_own_changes_over_the_committed_rows() -> None:
+    """Others see them once it is published, and not before."""
+    state = a_state()
+    state.load("numbers", "a", b"1")
+    step = a_step(state)
+    numbers = step.table("numbers")
+    assert numbers.get("a") == 1
+    assert numbers.get("b") is None
+    numbers.put("a", 2)
+    numbers.put("b", 0)
+    assert (numbers.get("a"), numbers.get("b")) == (2, 0)
+    assert step.table("numbers").get("a") == 2
+    assert (state.tables["numbers"].get("a"), state.tables["numbers"].get("b")) == (1, None)
+    commit(step)
+    assert (state.tables["numbers"].get("a"), state.tables["numbers"].get("b")) == (2, 0)
+
+
+def test_a_step_that_is_dropped_leaves_nothing() -> None:
+    """A second step over the same rows knows nothing of the first."""
+    state = a_state()
+    a_step(state).table("numbers").put("a", 1)
+    assert a_step(state).table("numbers").get("a") is None
+    assert state.row_count() == 0
+
+
+def test_encoded_rows_are_what_was_put_last() -> None:
+    """Per table, each key once; tables without changes are left out."""
+    step = a_step(a_state())
+    step.table("rows").get("nothing")
+    numbers = step.table("numbers")
+    numbers.put("a", 1)
+    numbers.put("b", 2)
+    numbers.put("a", 3)
+    assert step.encoded() == [("numbers", [("a", b"3"), ("b", b"2")])]
+
+
+def test_an_unknown_table_is_an_error() -> None:
+    """A misspelt name is not a new table."""
+    with pytest.raises(KeyError):
+        a_step(a_state()).table("number")
+
+
+@pytest.mark.parametrize("count", [0, 1, FLUSH_OUTPUTS - 1, FLUSH_OUTPUTS, FLUSH_OUTPUTS + 1, 3 * FLUSH_OUTPUTS])
+def test_outputs_are_handed_on_in_order_and_once(count: int) -> None:
+    """Those handed on early and those that are left make up all of them."""
+    handed: list[Output] = []
+    step = a_step(a_state(), write=handed.extend)
+    outputs = [Output("topic", 0, None, b"%d" % number) for number in range(count)]
+    for output in outputs:
+        step.send(output)
+    assert handed + step.outputs == outputs
+    assert len(step.outputs) < FLUSH_OUTPUTS
+
+
+def test_without_somebody_to_take_them_outputs_are_kept() -> None:
+    """A step alone holds all of them."""
+    step = a_step(a_state())
+    for number in range(2 * FLUSH_OUTPUTS):
+        step.send(Output("topic", 0, None, b"%d" % number))
+    assert len(step.outputs) == 2 * FLUSH_OUTPUTS
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_come_back_equal_from_their_bytes() -> None:
+    """A named tuple is written as an array and decoded into what it was."""
+    row = Row("x", {"EUR": 5})
+    assert encode_row(row) == b'["x",{"EUR":5}]'
+    state = a_state()
+    state.load("rows", "k", encode_row(row))
+    assert state.tables["rows"].get("k") == row
+    assert isinstance(state.tables["rows"].get("k"), Row)
+
+
+def test_a_value_that_is_no_json_is_refused() -> None:
+    """At the commit at the latest."""
+    with pytest.raises(TypeError):
+        encode_row(object())
+
+
+def test_rows_of_tables_that_are_gone_are_passed_over() -> None:
+    """A table that was taken out of the code may still have rows in the state."""
+    state = a_state()
+    state.load("gone", "a", b"1")
+    assert state.row_count() == 0
+
+
+def test_hot_rows_never_hide_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is kept decoded, the newest committed version is what is read."""
+    monkeypatch.setattr(state_module, "HOT_ROWS", 3)
+    state = a_state()
+    for version in range(20):
+        step = a_step(state)
+        for key in ("a", f"k{version}", f"k{version // 2}"):
+            step.table("numbers").put(key, version)
+        commit(step)
+        table = state.tables["numbers"]
+        for key, encoded in table.encoded.items():
+            assert table.get(key) == orjson.loads(encoded)
+        assert table.get("a") == version
+
+
+def test_rows_are_found_by_their_second_key() -> None:
+    """None, one or several of them, loaded or written by a step."""
+    state = a_state()
+    table = state.tables["numbers"]
+    state.load("numbers", "x/1", b"1")
+    assert table.keys_of("1") == ("x/1",)
+    step = a_step(state)
+    for key in ("x/1", "y/1", "z/1", "x/2"):
+        step.table("numbers").put(key, 1)
+    assert table.keys_of("1") == ("x/1",)
+    commit(step)
+    assert table.keys_of("1") == ("x/1", "y/1", "z/1")
+    assert table.keys_of("2") == ("x/2",)
+    assert table.keys_of("3") == ()
+
+
+KEYS = st.sampled_from(["x/1", "y/1", "z/1", "x/2", "y/2"])
+LOADS = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 9)), max_size=30)
+STEPS = st.lists(st.dictionaries(KEYS, st.integers(10, 19), max_size=4), max_size=6)
+
+
+@given(LOADS, STEPS, st.integers(1, 3))
+def test_a_table_is_the_dictionary_of_its_newest_rows(
+    loads: list[tuple[str, int | None]], steps: list[dict[str, int]], hot: int
+) -> None:
+    """After any loads, deletions among them, and any steps: rows, their count and the second keys agree with a dict."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_module, "HOT_ROWS", hot)
+        state, expected = a_state(), dict[str, int]()
+        for key, value in loads:
+            state.load("numbers", key, None if value is None else orjson.dumps(value))
+            if value is None:
+                expected.pop(key, None)
+            else:
+                expected[key] = value
+        for changes in steps:
+            step = a_step(state)
+            for key, value in changes.items():
+                step.table("numbers").put(key, value)
+            commit(step)
+            expected |= changes
+    table: TableState = state.tables["numbers"]
+    assert {key: table.get(key) for key in table.encoded} == expected
+    assert state.row_count() == len(expected)
+    for wanted in ("1", "2", "3"):
+        assert sorted(table.keys_of(wanted)) == sorted(key for key in expected if second(key) == wanted)
