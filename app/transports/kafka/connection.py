@@ -111,7 +111,8 @@ def translated(doing: str) -> Iterator[None]:
     ) as error:
         raise Unavailable(f"Kafka did not answer while {doing}: {describe(error)}") from error
     except (kafka_errors.KafkaError, kafka_errors.IllegalOperation) as error:
-        raise EngineError(f"Kafka failed while {doing}: {describe(error)}") from error
+        kind = Unavailable if getattr(error, "retriable", False) else EngineError
+        raise kind(f"Kafka failed while {doing}: {describe(error)}") from error
 
 
 def describe(error: BaseException) -> str:

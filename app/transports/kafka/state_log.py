@@ -41,12 +41,21 @@ async def read_state(
     """
     start = await list_offset(client, topic, partition, EARLIEST, patience)
     end = await list_offset(client, topic, partition, LATEST, patience, up_to)
-    reader = PartitionReader(client, topic, partition, start, patience=patience, max_bytes=FETCH_BYTES, wait_ms=WAIT_MS)
+    reader = PartitionReader(
+        client,
+        topic,
+        partition,
+        start,
+        patience=patience,
+        max_bytes=FETCH_BYTES,
+        wait_ms=WAIT_MS if start < end else 0,
+        until=end,
+    )
     clock = asyncio.get_running_loop()
     progressed_at = clock.time()
     try:
-        while reader.position < end:
-            batch = await reader.read(CHUNK_RECORDS)
+        while True:
+            batch = await reader.read(CHUNK_RECORDS)  # of an empty state too, to find out whether we may
             if batch.next_offset > batch.first_offset:
                 progressed_at = clock.time()
             elif clock.time() - progressed_at > patience:
@@ -68,5 +77,7 @@ async def read_state(
                         f"offset {record.offset}: {error}"
                     ) from error
             yield StateChunk(rows, next_offset, reader.position - start, end - start)
+            if reader.position >= end:
+                return
     finally:
         await reader.close()
