@@ -100,6 +100,7 @@ def produce(
     failures: list[KafkaError] = []
     more = {key.replace("_", "."): value for key, value in config.items()}
     settings: Config = {"bootstrap.servers": broker.bootstrap, "log_level": 0, "linger.ms": 5}
+    settings["enable.idempotence"] = True  # or batches that are sent again change places
     producer = Producer(settings | more)
     for key, value in records:
         producer.produce(

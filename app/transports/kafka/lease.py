@@ -187,6 +187,11 @@ class KafkaLease:
                 raise Fenced(
                     f"another worker claimed it, or a transaction took too long ({describe(cause)})"
                 ) from error
+            if isinstance(cause, kafka_errors.UnknownError):
+                # Kafka 4.3 stumbles so when a commit meets the fence of somebody's claim (PREPARE_EPOCH_FENCE).
+                raise Unknown(
+                    f"the broker has a fault ({describe(cause)}); the next claim tells what is committed"
+                ) from error
             if cause is error:
                 raise
             raise cause from error

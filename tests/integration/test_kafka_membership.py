@@ -1,0 +1,157 @@
+"""Who owns which partition, by a real group: shares, routes, and nothing that breaks in silence."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+
+from app.engine.errors import MembershipLost, Refused
+from app.settings import Settings
+from app.transports.kafka.membership import Membership
+from tests.integration.kafka_kit import admin, create_topic, names, produce, settings_for, until
+from tools.local_kafka import LocalKafka
+
+pytestmark = pytest.mark.usefixtures("nothing_forgotten")
+
+
+class Member:
+    """A worker's place in the group, and what it was told."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.owned: set[int] | None = None
+        self.revoked = 0
+        self.fail = False
+        self.membership = Membership(
+            settings, settings.app_id, names(settings).orders, f"http://{name}", self._assigned, self._revoked
+        )
+
+    async def _assigned(self, partitions: set[int], generation: int) -> None:
+        if self.fail:
+            raise ZeroDivisionError("the engine has a fault")
+        self.owned = partitions
+
+    async def _revoked(self, partitions: set[int]) -> None:
+        self.revoked += 1
+
+
+@asynccontextmanager
+async def joined(settings: Settings, name: str) -> AsyncIterator[Member]:
+    """Join, and leave at the end."""
+    member = Member(settings, name)
+    await member.membership.start()
+    try:
+        yield member
+    finally:
+        await member.membership.stop()
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka) -> Settings:
+    """Settings whose orders topic has four partitions."""
+    made = settings_for(kafka, partitions=4, app_id=f"group-{secrets.token_hex(3)}")
+    create_topic(kafka, names(made).orders, 4)
+    return made
+
+
+async def until_shared(*members: Member, sizes: list[int]) -> None:
+    """Wait until the shares have these sizes and make up all partitions."""
+
+    def shared() -> bool:
+        owned = [member.owned or set() for member in members]
+        return sorted(map(len, owned)) == sizes and set().union(*owned) == {0, 1, 2, 3}
+
+    await until(shared, what=f"shares of {sizes}")
+
+
+async def test_partitions_are_shared_as_workers_come_and_go(settings: Settings) -> None:
+    """Four over one, two, three and two again; everybody knows who owns what."""
+    async with joined(settings, "a") as first:
+        await until_shared(first, sizes=[4])
+        async with joined(settings, "b") as second:
+            await until_shared(first, second, sizes=[2, 2])
+            kept = first.owned
+            async with joined(settings, "c") as third:
+                await until_shared(first, second, third, sizes=[1, 1, 2])
+                for member in (first, second, third):
+                    routes = member.membership.assignor.routes
+                    assert {partition for partition, url in routes.items() if url == "http://c"} == third.owned
+                    assert routes.keys() == {0, 1, 2, 3}
+            await until_shared(first, second, sizes=[2, 2])
+            assert kept is not None
+            assert first.owned is not None
+            assert kept & first.owned, "it lost everything that it had"
+        await until_shared(first, sizes=[4])
+
+
+async def test_the_group_confirms_what_a_worker_owns_and_nothing_else(settings: Settings) -> None:
+    """A worker that was fenced asks before it claims again."""
+    async with joined(settings, "a") as first:
+        await until_shared(first, sizes=[4])
+        assert await first.membership.confirm(2)
+        async with joined(settings, "b") as second:
+            await until_shared(first, second, sizes=[2, 2])
+            assert first.owned is not None
+            assert second.owned is not None
+            for partition in first.owned:
+                assert await first.membership.confirm(partition)
+                assert not await second.membership.confirm(partition)
+
+
+async def test_offsets_are_copied_to_the_group_for_tools(kafka: LocalKafka, settings: Settings) -> None:
+    """Any tool that shows a group's lag shows ours."""
+    produce(kafka, names(settings).orders, [(b"k", b"v")] * 5, 1)
+    async with joined(settings, "a") as member:
+        await until_shared(member, sizes=[4])
+        await member.membership.copy_offsets({1: 3, 9: 7})
+        assert await member.membership.confirm(1)
+    client = admin(kafka)
+    asked = [ConsumerGroupTopicPartitions(settings.app_id)]
+    (answer,) = client.list_consumer_group_offsets(asked).values()
+    assert {found.partition: found.offset for found in answer.result(10).topic_partitions} == {1: 3}
+
+
+async def test_a_member_that_is_well_is_watched_in_silence(settings: Settings) -> None:
+    """Watching raises nothing and ends when the member leaves."""
+    async with joined(settings, "a") as member:
+        await until_shared(member, sizes=[4])
+        watch = asyncio.create_task(member.membership.watch())
+        await asyncio.sleep(1.5)
+        assert not watch.done()
+        await member.membership.stop()
+        await asyncio.wait_for(watch, 5)
+
+
+async def test_a_fault_while_a_share_is_taken_is_not_swallowed(settings: Settings) -> None:
+    """The client library would log it and leave the partitions with nobody at work on them."""
+    async with joined(settings, "a") as member:
+        member.fail = True
+        with pytest.raises(MembershipLost, match="ZeroDivisionError: the engine has a fault"):
+            await asyncio.wait_for(member.membership.watch(), 10)
+
+
+async def test_a_group_that_breaks_for_good_is_reported(settings: Settings) -> None:
+    """Its coordination task may die of anything; nothing else would ever tell."""
+    async with joined(settings, "a") as member:
+        await until_shared(member, sizes=[4])
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("a fault in the client")
+
+        assert member.membership._consumer is not None
+        coordinator = member.membership._consumer._coordinator
+        coordinator._on_join_prepare = broken
+        coordinator.request_rejoin()
+        with pytest.raises(MembershipLost, match=f"group {settings.app_id} broke.*a fault in the client"):
+            await asyncio.wait_for(member.membership.watch(), 10)
+        member.membership._consumer._coordinator._closing.set_result(None)
+
+
+async def test_a_session_time_out_that_is_not_allowed_is_refused(settings: Settings) -> None:
+    """The setting is named, with the broker's own that bound it."""
+    short = settings.model_copy(update={"session_timeout": 2.0})
+    async with joined(short, "a") as member:
+        with pytest.raises(Refused, match=r"ORDERS_SESSION_TIMEOUT=2; .*group\.min\.session\.timeout\.ms"):
+            await asyncio.wait_for(member.membership.watch(), 10)
