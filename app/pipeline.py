@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from app.delivery.dead_letters import DeadLetters, Failure, failure_of
 from app.engine.clock import Clock
 from app.engine.step import Changes, Output, Record, Step
+from app.order_updates import OrderUpdates
 from app.topics import OUTCOMES_TABLE, Topics, partition_of
 from models.aggregates import AGGREGATES
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.order import DUPLICATE, Change, apply, order_key, order_view
+from models.order import DUPLICATE, Change, apply, order_key
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ class OrderPipeline:
         self._partitions = partitions
         self._dead_letters = dead_letters
         self._clock = clock
+        self._updates = OrderUpdates()
 
     async def handle(self, step: Step) -> None:
         """Work through a step's records in order."""
@@ -98,19 +98,10 @@ class OrderPipeline:
             for row_key, delta in contributions(change):
                 row = table.get(row_key)
                 rows.append((table, row_key, delta if row is None else merge(row, delta)))
-        return self._update(record, event, change, partition), rows
-
-    def _update(self, record: Record, event: Event, change: Change, partition: int) -> Output:
-        """Return the `order-updates` record: the event as it came and the order as it now stands."""
         assert record.value is not None
-        value = orjson.dumps(
-            {
-                "event": orjson.Fragment(record.value),
-                "order": order_view(event.customer_id, event.order_id, change.after),
-            }
-        )
+        value = self._updates.render(key, record.value, change)
         headers = [("event_id", event.event_id.encode())]
-        return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers)
+        return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers), rows
 
     def _forwarded(self, record: Record, partition: int, home: int) -> Output:
         origin = f"{self._topics.orders}/{partition}/{record.offset}".encode()
