@@ -545,6 +545,26 @@ async def test_a_fence_is_seen_however_the_client_reports_it(kafka: LocalKafka) 
     await former.release()
 
 
+async def test_a_partition_that_was_idle_for_too_long_can_be_claimed_again(own_broker: LocalKafka) -> None:
+    """The broker forgets transactional ids that were not used for long (a week, by default): that is no fatal error."""
+    settings, topics = await provisioned(own_broker)
+    async with holding(settings) as lease:
+        await lease.commit(0, rows(a=1), [])
+        with pytest.raises(Fenced):
+            await commit_now_and_then(lease, topics)
+    async with holding(settings, load=False) as after:
+        assert ("t", "a") in await loaded(after)
+        await after.commit(0, rows(a=3), [])
+
+
+async def commit_now_and_then(lease: KafkaLease, topics: Topics) -> None:
+    """Commit with pauses that are longer than the broker remembers an idle transactional id."""
+    async with asyncio.timeout(30):
+        while True:
+            await asyncio.sleep(3.0)
+            await lease.commit(0, rows(a=2), [update(topics, b"u")])
+
+
 async def test_a_lease_can_be_released_in_any_state(kafka: LocalKafka) -> None:
     """Release never raises: not a second time, not before the load, not with a read or a load under way."""
     settings, topics = await provisioned(kafka)

@@ -5,7 +5,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import kill
 from typing import Any
@@ -276,14 +276,6 @@ async def test_a_topic_that_vanishes_is_waited_for_as_long_as_patience_lasts(kaf
         with pytest.raises(Unavailable, match=rf"{topic}\[0\] \(.*(UnknownTopic|no leader)"):
             await read_on(reader.read)
         assert 0.9 < time.monotonic() - begin < 6
-
-
-@pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory, kafka: LocalKafka) -> Iterator[LocalKafka]:
-    """A broker that these tests may pause and kill, and that compacts at once."""
-    properties = {"log.cleaner.backoff.ms": "100", "log.retention.check.interval.ms": "500"}
-    with LocalKafka(tmp_path_factory.mktemp("own"), properties=properties) as own:
-        yield own
 
 
 async def test_a_broker_that_is_away_is_waited_for_as_long_as_patience_lasts(own_broker: LocalKafka) -> None:
