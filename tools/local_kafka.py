@@ -112,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--java", action="store_true", help="use Java even if a Docker engine runs")
     options = parser.parse_args(arguments)
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job starts with it ignored
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # SIGINT too: a shell's background job starts with it ignored
         signal.signal(number, _interrupt)
     broker: BrokerProcess
     if not options.java and docker_kafka.engine_answers():

@@ -17,6 +17,7 @@ from app.engine.errors import EngineError, Unavailable
 from app.settings import Settings, SettingsError, load_settings
 from app.topics import topics_for
 from app.transports.kafka.connection import client_options, new_client, translated
+from app.transports.kafka.provision import wait_for_kafka
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples" / "orders.jsonl"
@@ -29,6 +30,7 @@ POLL_SECONDS = 0.1
 async def orders_are_empty(settings: Settings) -> bool:
     """Return whether no order was ever sent on this broker; raises EngineError if the broker cannot be asked."""
     topic = topics_for(settings.topic_prefix, settings.app_id).orders
+    await wait_for_kafka(settings)  # it may have been told to start a moment ago
     with translated(f"asking {settings.broker} for the topic {topic}"):
         client = new_client(settings)
         try:
@@ -44,9 +46,9 @@ async def orders_are_empty(settings: Settings) -> bool:
 
 
 async def run(settings: Settings) -> int:
-    """Run a worker until it ends, or until Ctrl-C or SIGTERM; returns the exit code: 0 after a clean stop."""
+    """Run a worker until it ends, until Ctrl-C, SIGTERM or the terminal's end; returns its exit code: 0 if stopped."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     first_time = await orders_are_empty(settings)
     # In a session of its own: Ctrl-C in a terminal would reach it twice, from there and from here.
@@ -116,7 +118,7 @@ def summary(settings: Settings) -> str:
         (
             f"Orderflow is running: broker {settings.broker}, web {address}. Try in another terminal:",
             f"  curl {address}/api/customers/{customer}",
-            "  .venv/bin/faust -A app emit --sample 1000",
+            "  .venv/bin/faust -A app emit --sample 1000 --seed 2",
             f"  {_second_worker(settings)}     (a second worker takes half of the partitions)",
             "Ctrl-C stops this worker.",
         )

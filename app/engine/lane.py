@@ -94,7 +94,7 @@ class Lane:
                     await self._hold()
                 except (Fenced, Unknown) as lost:
                     log.warning("Partition %s: %s", self.partition, lost)
-                    self.state = LaneState.FENCED
+                    self.state = LaneState.FENCED if isinstance(lost, Fenced) else LaneState.CLAIMING
                     if not await self._still_ours():
                         break
         except EngineError as failure:

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
 from typing import Any, NoReturn
@@ -57,6 +58,11 @@ class StepWorker(Worker):
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         await super().on_startup_finished()
+
+    def _on_sigint(self) -> None:
+        """Stop, without the line that would fail, and the stop with it, on a terminal that is gone."""
+        self._flag_as_shutdown_by_signal()
+        self._schedule_shutdown(signal.SIGINT)
 
     def _give_up(self, error: EngineError) -> None:
         """Say why, then stop in good order."""

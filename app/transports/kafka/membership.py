@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 1.0
 CONFIRM_SECONDS = 0.25
+CONFIRM_SHARE = 2 / 3
+"""How much of the broker time-out may be spent on asking; an unanswered commit has taken the rest."""
 
 OnAssigned = Callable[[set[int], int], Awaitable[None]]
 OnRevoked = Callable[[set[int]], Awaitable[None]]
@@ -105,15 +107,17 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._consumer is not None
         tp = TopicPartition(self._topic, partition)
         try:
-            async with asyncio.timeout(self._settings.broker_timeout):
+            async with asyncio.timeout(self._settings.broker_timeout * CONFIRM_SHARE):
                 while self._settled and partition in self.assignor.owned:
                     with contextlib.suppress(kafka_errors.KafkaError):
                         await self._consumer.commit({tp: await self._consumer.committed(tp) or 0})
                         return True
                     await asyncio.sleep(CONFIRM_SECONDS)
         except TimeoutError as error:
-            patience = f"{self._settings.broker_timeout:.0f} s"
-            raise Unavailable(f"group {self._group} did not say within {patience} who owns {tp}") from error
+            raise Unavailable(
+                f"no answer from Kafka for {self._settings.broker_timeout:.0f} s: "
+                f"neither to a commit of {self._topic}[{partition}] nor from the coordinator of group {self._group}"
+            ) from error
         return False
 
     async def copy_offsets(self, offsets: dict[int, int]) -> None:

@@ -6,6 +6,7 @@ Only the client, the protocol and the record parser of aiokafka are used here (i
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -23,9 +24,13 @@ from app.engine.broker import Batch
 from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
 from app.transports.kafka.connection import describe
 
+log = logging.getLogger(__name__)
+
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 EARLIEST, LATEST = -2, -1
 RETRY_SECONDS = 0.1
+WARN_AT_TRY = 4
+"""Leaders change now and then; that is no news. A broker that is away for longer is."""
 
 
 class OffsetGone(Inconsistent):
@@ -189,9 +194,13 @@ async def list_offset(
 async def ask_leader(client: AIOKafkaClient, tp: TopicPartition, request: Any, patience: float, doing: str) -> Any:
     """Send a request about one partition to its leader; try again while the broker is away, for `patience` seconds."""
     last = "no answer"
+    tries = 0
     try:
         async with asyncio.timeout(patience):
             while True:
+                tries += 1
+                if tries == WARN_AT_TRY:
+                    log.warning("Kafka does not answer while %s (%s); trying for %.0f s", doing, last, patience)
                 leader = client.cluster.leader_for_partition(tp)
                 if leader is None or leader == -1:
                     last = "the partition has no leader"
@@ -207,6 +216,8 @@ async def ask_leader(client: AIOKafkaClient, tp: TopicPartition, request: Any, p
                                 f"Kafka refuses {doing}: this client lacks the right (ACL) to read topic {tp.topic}"
                             )
                         if not error.invalid_metadata and not error.retriable:
+                            if tries >= WARN_AT_TRY:
+                                log.warning("Kafka answers again while %s", doing)
                             return answer
                         last = error.__name__
                 await asyncio.sleep(RETRY_SECONDS)
