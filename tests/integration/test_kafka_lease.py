@@ -6,6 +6,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from app.engine.broker import LoadedRows
-from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
+from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavailable
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
@@ -253,6 +254,19 @@ async def test_a_refused_record_undoes_its_whole_step(kafka: LocalKafka) -> None
         assert await loaded(after) == {("t", "a"): b"1"}
         assert after.next_offset == 1
     assert [record.value for record in committed(kafka, topics.order_updates)] == [b"small"]
+    assert committed(kafka, topics.dead_letters) == []
+
+
+async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(kafka: LocalKafka) -> None:
+    """The broker would commit the rest: each answer counts (here: a time too far in the future)."""
+    settings, topics = await provisioned(kafka)
+    late = update(topics, b"u")._replace(timestamp=int((time.time() + 86_400) * 1000))
+    async with holding(settings) as lease:
+        with pytest.raises(EngineError, match="InvalidTimestamp"):
+            await lease.commit(0, rows(a=1), [late, letter(topics, b"d")])
+
+    async with holding(settings, load=False) as after:
+        assert await loaded(after) == {}
     assert committed(kafka, topics.dead_letters) == []
 
 
