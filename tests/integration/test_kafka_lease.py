@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.protocol.fetch import FetchRequest
 
 from app.engine.broker import LoadedRows
 from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavailable
@@ -444,6 +445,28 @@ async def test_progress_is_told_in_parts_of_the_whole(kafka: LocalKafka) -> None
     done = [done for _, done, _ in chunks]
     assert done == sorted(done)
     assert done[-1] == chunks[-1][2]
+
+
+async def test_nothing_is_fetched_past_the_end_of_the_state(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch that waits there for records would hold up what follows on its connection: 200 ms of each take-over."""
+    settings, topics = await provisioned(kafka)
+    async with holding(settings) as lease:
+        await lease.commit(0, rows(a=1), [])
+    async with holding(settings, load=False) as lease:
+        end = await list_offset(lease._client, topics.state, 0, LATEST, 5)
+        fetched: list[int] = []
+        send = lease._client.send
+
+        async def noted(node: int, request: Any, **more: Any) -> Any:
+            if isinstance(request, FetchRequest):
+                fetched.append(request._topics[0][1][0][1])
+            return await send(node, request, **more)
+
+        monkeypatch.setattr(lease._client, "send", noted)
+        async for _ in lease.load():
+            await asyncio.sleep(0)
+        assert fetched
+        assert max(fetched) < end
 
 
 async def test_a_transaction_that_hangs_in_the_state_is_named(kafka: LocalKafka) -> None:
