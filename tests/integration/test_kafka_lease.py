@@ -20,7 +20,7 @@ from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavai
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.kafka import connection
+from app.transports.kafka import connection, state_log
 from app.transports.kafka import lease as lease_module
 from app.transports.kafka.knock import knock
 from app.transports.kafka.lease import KafkaLease, claim
@@ -430,6 +430,29 @@ async def test_a_load_takes_in_what_the_former_owner_committed_last(kafka: Local
         assert owner.next_offset == number
         await former.release()
         former = owner
+    await former.release()
+
+
+async def test_a_commit_that_slips_in_just_before_the_fence_is_loaded(
+    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that was read before the claim is used: a slow owner's last commit would be counted twice."""
+    settings, topics = await provisioned(kafka)
+    produce(kafka, topics.orders, numbered(2))
+    former = await claim(settings, topics, 0)
+    await loaded(former)
+    await former.commit(1, rows(a=1), [])
+
+    class LastMoment(AIOKafkaProducer):  # type: ignore[misc]
+        async def start(self) -> None:
+            await former.commit(2, rows(a=2), [update(topics, b"u")])
+            await super().start()
+
+    monkeypatch.setattr(lease_module, "AIOKafkaProducer", LastMoment)
+    monkeypatch.setattr(state_log, "FETCH_BYTES", 100)  # or one fetch brings more than was asked for
+    async with holding(settings, load=False) as owner:
+        assert await loaded(owner) == {("t", "a"): b"2"}
+        assert owner.next_offset == 2
     await former.release()
 
 
