@@ -4,14 +4,18 @@
 """
 
 import argparse
+import http.client
 import os
 import platform
+import queue
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from itertools import islice
+from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 import aiokafka
 import faust
@@ -32,8 +36,12 @@ STOCK = "benchmarks.peers.stock_faust:app"
 USUAL_EXTRAS = b',"source":{"shop":"shop-eu-1","app":"checkout","version":"4.12.0"},"trace_id":"%032x"}'
 """Fields that we do not read, as producers add them: they bring an event to about 300 bytes."""
 LATENCY_RATE = 2_000
-PROBE_EVERY = 100
-PROBE_POLL_SECONDS = 0.002
+PROBE_EVERY = 25
+PROBERS = 4
+SENT_AT_ONCE = 10
+WARM_UP_SECONDS = 10
+"""A broker that has just started answers its first transactions slowly, until the JVM has compiled them."""
+PROBE_POLL_SECONDS = 0.003
 
 
 class Bench:
@@ -129,27 +137,52 @@ class Bench:
 
 
 def probe(bootstrap: str, topic: str, worker: Candidate, seconds: int) -> list[float]:
-    """Send for `seconds` at LATENCY_RATE; every PROBE_EVERY-th created order is asked for until it is there."""
-    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 0})
-    lines = islice(sample_events(LATENCY_RATE * seconds, seed=11, customers=1_000), None)
+    """Send at LATENCY_RATE, a warm-up first; ask for every PROBE_EVERY-th created order until it is there.
+
+    Orders are probed by threads of their own, over kept connections, each from the moment it was produced: one that
+    takes long delays neither the sending nor the probing of others.
+    """
+    probes: queue.Queue[tuple[str, float] | None] = queue.Queue()
     waits: list[float] = []
-    pending: tuple[str, float] | None = None
+    probers = [threading.Thread(target=_probe_all, args=(worker.port, probes, waits)) for _ in range(PROBERS)]
+    for prober in probers:
+        prober.start()
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 0})
+    created = 0
     started = time.monotonic()
-    for number, line in enumerate(lines):
-        due = started + number / LATENCY_RATE
-        while (now := time.monotonic()) < due:
-            if pending is not None and worker.get(pending[0]) is not None:
-                waits.append((time.monotonic() - pending[1]) * 1000)
-                pending = None
-            time.sleep(max(0.0, min(PROBE_POLL_SECONDS, due - now)))
+    for number, line in enumerate(sample_events(LATENCY_RATE * (WARM_UP_SECONDS + seconds), seed=11, customers=1_000)):
+        if number % SENT_AT_ONCE == 0:
+            time.sleep(max(0.0, started + number / LATENCY_RATE - time.monotonic()))
+            producer.poll(0)
         producer.produce(topic, key=key_of(line), value=line)
-        producer.poll(0)
-        if pending is None and number % PROBE_EVERY == 0:
-            event = orjson.loads(line)
-            if event["event_type"] == "order.created":
-                pending = f"/api/orders/{event['order_id']}?customer_id={event['customer_id']}", time.monotonic()
+        if b'"order.created"' in line:
+            created += 1
+            if created % PROBE_EVERY == 0 and number >= LATENCY_RATE * WARM_UP_SECONDS:
+                event = orjson.loads(line)
+                order, customer = (quote(str(event[name]), safe="") for name in ("order_id", "customer_id"))
+                probes.put((f"/api/orders/{order}?customer_id={customer}", time.monotonic()))
     producer.flush()
+    for _ in probers:
+        probes.put(None)
+    for prober in probers:
+        prober.join()
     return waits
+
+
+def _probe_all(port: int, probes: "queue.Queue[tuple[str, float] | None]", waits: list[float]) -> None:
+    """Ask for one order after the other until each is there; add the milliseconds that took since it was produced."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    while (found := probes.get()) is not None:
+        path, produced = found
+        while True:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == HTTPStatus.OK:
+                waits.append((time.monotonic() - produced) * 1_000)
+                break
+            time.sleep(PROBE_POLL_SECONDS)
+    connection.close()
 
 
 def main() -> None:
