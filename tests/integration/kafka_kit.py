@@ -194,6 +194,7 @@ def _read(broker: LocalKafka, topic: str, partition: int, isolation: str) -> lis
             "enable.partition.eof": True,
             "enable.auto.commit": False,
             "fetch.message.max.bytes": 64 << 20,
+            "receive.message.max.bytes": 1_000_000_000,
             "fetch.wait.max.ms": 20,
             "log_level": 0,
         }

@@ -39,6 +39,7 @@ from tests.integration.kafka_kit import (
     numbered,
     produce,
     provisioned,
+    read_until,
     settings_for,
     table_of,
     written,
@@ -309,6 +310,32 @@ async def test_what_is_written_can_be_read_with_any_client(kafka: LocalKafka, co
     assert orjson.loads(table_of(kafka, topics.state)[b"t/a"]) == "ä" * 500
 
 
+async def test_a_record_that_came_compressed_can_be_passed_on_whatever_its_size(kafka: LocalKafka) -> None:
+    """Else one small record of 120 MB of nothing, sent by anybody, would stop every worker that meets it, for ever."""
+    settings, topics = await provisioned(kafka)
+    big = bytes(120 << 20)
+    produce(
+        kafka,
+        topics.orders,
+        [(b"a", b"1"), (b"b", big), (b"c", b"3")],
+        compression_type="zstd",
+        message_max_bytes=300 << 20,
+    )
+    heavy = [("h", bytes(40 << 20)), ("none", None), ("i", b"x")]
+    async with holding(settings) as lease:
+        batches = await read_until(lease.read, lambda records: len(records) == 3)
+        records = [record for batch in batches for record in batch.records]
+        letters = [Output(topics.dead_letters, 0, r.key, r.value, [("h", b"1"), ("i", b"2")]) for r in records]
+        lease.write(letters)
+        bare = Output(topics.dead_letters, 0, None, None)
+        odd = [Output(topics.dead_letters, 0, b"d", b"4", heavy), bare]  # type: ignore[arg-type]
+        await lease.commit(3, rows(a=1), odd)
+    seen = committed(kafka, topics.dead_letters)
+    assert [record.key for record in seen] == [b"a", b"b", b"c", b"d", None]
+    assert [len(record.value or b"") for record in seen] == [1, 120 << 20, 1, 1, 0]
+    assert {name: len(content or b"") for name, content in seen[3].headers} == {"h": 40 << 20, "none": 0, "i": 1}
+
+
 async def test_a_step_that_outlasts_the_transaction_time_out_is_fenced(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,7 +366,7 @@ async def test_a_server_that_hangs_does_not_hide_another_that_answers(
     """Of several addresses one that answers is enough, whichever is tried first."""
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_MS", 300)
     monkeypatch.setattr(lease_module, "REQUEST_TIMEOUT_MS", 300)
-    settings, _ = await provisioned(kafka, broker_timeout=5.0)
+    settings, _ = await provisioned(kafka, broker_timeout=15.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

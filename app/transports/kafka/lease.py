@@ -19,7 +19,7 @@ from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable, Unknow
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.kafka.batches import BATCH_BYTES, Batches
+from app.transports.kafka.batches import BATCH_BYTES, Batches, is_large
 from app.transports.kafka.connection import REQUEST_TIMEOUT_MS, client_options, describe, new_client, translated
 from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
 from app.transports.kafka.reader import EARLIEST, LATEST, READ_UNCOMMITTED, OffsetGone, PartitionReader, list_offset
@@ -148,9 +148,10 @@ class KafkaLease:
 
     def write(self, outputs: Sequence[Output]) -> None:
         """Add outputs to the batches of the step under way."""
-        append = self._batches.append
-        for output in outputs:
-            append(output.topic, output.partition, output.key, output.value, output.headers, output.timestamp)
+        batches = self._batches
+        for topic, partition, key, value, headers, timestamp in outputs:
+            append = batches.append_large if is_large(key, value, headers) else batches.append
+            append(topic, partition, key, value, headers, timestamp)
 
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one transaction."""

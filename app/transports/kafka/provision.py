@@ -25,7 +25,8 @@ RECORD_BYTES = 16 << 20
 
 USUAL_REPLICAS = 3
 
-DEAD_LETTER_BYTES = RECORD_BYTES + (1 << 20)
+DEAD_LETTER_BYTES = 2 * RECORD_BYTES
+"""A record that came compressed may be packed less well by us."""
 
 
 def wanted_configs(topics: Topics) -> dict[str, dict[str, str]]:
