@@ -156,7 +156,14 @@ class Lane:
     async def _steps(self, lease: Lease) -> AsyncGenerator[Step, None]:
         """Yield steps; asking for the next one commits the last one, so nothing is ever acknowledged too early."""
         while not self._stopping.is_set():
-            batch = await self._read(lease)
+            try:
+                batch = await self._read(lease)
+            except EngineError:
+                raise
+            except Exception as error:  # of the broker's, though it passes through the agent
+                raise EngineError(
+                    f"partition {self.partition}: records cannot be read: {type(error).__name__}: {error}"
+                ) from error
             if batch is None:
                 continue
             self.end_offset = batch.end_offset

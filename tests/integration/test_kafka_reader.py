@@ -11,7 +11,9 @@ from os import kill
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from app.engine.broker import Batch
@@ -185,6 +187,60 @@ async def test_an_aborted_transaction_stays_aborted_wherever_reading_starts(
     async with reading(kafka, topic, offset, max_bytes=100) as reader:
         found = seen(await read_to(reader, end))
     assert found == [record for record in committed(kafka, topic) if record.offset >= offset]
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+@pytest.mark.parametrize("slice_", [1, 3, 100])
+async def test_a_header_name_that_is_no_text_does_not_stop_the_reader(
+    kafka: LocalKafka, topic: str, slice_: int, compression: str | None
+) -> None:
+    """It is read with replacement characters, as Kafka's own clients do; what is around it is read as ever."""
+    produce(kafka, topic, numbered(5), headers=[("h", b"1")])
+    await produce_odd_headers(kafka, topic, compression)
+    produce(kafka, topic, numbered(5), headers=[("h", b"1")])
+    async with reading(kafka, topic) as reader:
+        found = seen(await read_to(reader, 15, slice_))
+    assert [record.offset for record in found] == list(range(15))
+    names = [[name for name, _ in record.headers] for record in found]
+    assert names == [["h"]] * 5 + [["h"], ["h", "a\ufffdb", "\u00e4"], ["h"], ["\ufffd"], ["h"]] + [["h"]] * 5
+    assert found[6][1:4] == (b"k1", b"v1", (("h", b"1"), ("a\ufffdb", b"\xff"), ("\u00e4", None)))
+    assert [record.key for record in found[5:10]] == [b"k%d" % number for number in range(5)]
+
+
+class Odd(str):
+    """A header's name that becomes these bytes."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        """Return something that is no UTF-8."""
+        return bytes(super().encode("latin-1"))
+
+
+async def produce_odd_headers(broker: LocalKafka, topic: str, compression: str | None) -> None:
+    """Write five records in one batch, the second and the fourth with such names; no client offers that."""
+    names: list[list[tuple[str, bytes | None]]] = [
+        [("h", b"1")],
+        [("h", b"1"), (Odd("a\xffb"), b"\xff"), ("\u00e4", None)],
+        [("h", b"1")],
+        [(Odd("\xff"), b"1")],
+        [("h", b"1")],
+    ]
+    builder = _DefaultRecordBatchBuilderPy(
+        2,
+        compression_type=4 if compression else 0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 20,
+    )
+    for number, headers in enumerate(names):
+        builder.append(number, None, b"k%d" % number, b"v%d" % number, headers)
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        batch = producer.create_batch()
+        batch._builder, batch._relative_offset = builder, len(names)
+        await (await producer.send_batch(batch, topic, partition=0))
 
 
 async def test_a_partition_of_nothing_but_markers_comes_to_its_end(kafka: LocalKafka, topic: str) -> None:

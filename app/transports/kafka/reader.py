@@ -17,12 +17,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from app.engine.broker import Batch
 from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
 from app.transports.kafka.connection import describe
+from app.transports.kafka.lenient import batches_of, lenient_batches_of
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class PartitionReader:
         self._batches: deque[Any] = deque()
         self._current: Iterator[Any] | None = None
         self._fetching: asyncio.Task[_Fetched] | None = None
+        self._parse = batches_of
 
     async def read(self, max_records: int) -> Batch:
         """Return what follows, at most `max_records`; an empty batch when nothing came within the wait.
@@ -88,6 +89,7 @@ class PartitionReader:
                 self._fetching = asyncio.create_task(self._fetch())
             fetched = await asyncio.shield(self._fetching)
             self._fetching = None
+            self._parse = batches_of
             self._batches.extend(fetched.batches)
             self._fetch_offset = fetched.next_offset
             self.end_offset = fetched.end_offset
@@ -96,7 +98,10 @@ class PartitionReader:
             elif self._until is None or self._fetch_offset < self._until:
                 self._fetching = asyncio.create_task(self._fetch())
         while self._batches and len(records) < max_records:
-            self._take(records, max_records - len(records))
+            try:
+                self._take(records, max_records - len(records))
+            except UnicodeDecodeError:  # a header's name that is no text
+                self._fetch_again_for_a_lenient_parser(records)
         if not self._batches:
             self.position = self._fetch_offset
         return Batch(records, first, self.position, max(self.end_offset, self.position))
@@ -116,6 +121,16 @@ class PartitionReader:
             self.position = max(self.position, batch.next_offset)
         else:
             self.position = records[-1].offset + 1
+
+    def _fetch_again_for_a_lenient_parser(self, records: list[Any]) -> None:
+        if records:
+            self.position = max(self.position, records[-1].offset + 1)
+        if self._fetching is not None:
+            self._fetching.cancel()
+        self._fetching = self._current = None
+        self._batches.clear()
+        self._fetch_offset = self.position
+        self._parse = lenient_batches_of
 
     async def close(self) -> None:
         """Drop the fetch under way."""
@@ -145,19 +160,18 @@ class PartitionReader:
         if error is not kafka_errors.NoError:
             raise EngineError(f"Kafka failed while reading {_name(self._tp)}: {error.__name__}")
         last_stable, aborted = rest[0], rest[2] if answer.API_VERSION >= 5 else rest[1]
-        batches, next_offset = _committed_batches(MemoryRecords(rest[-1]), aborted, offset, self._tp)
+        batches, next_offset = _committed_batches(self._parse(rest[-1]), aborted, offset, self._tp)
         return _Fetched(batches, next_offset, last_stable if last_stable >= 0 else high_watermark)
 
 
 def _committed_batches(
-    records: MemoryRecords, aborted: list[tuple[int, int]] | None, offset: int, tp: TopicPartition
+    fetched: Iterator[Any], aborted: list[tuple[int, int]] | None, offset: int, tp: TopicPartition
 ) -> tuple[list[Any], int]:
     """Return the batches that hold records of finished or no transactions, and where to fetch on."""
     to_abort = sorted(aborted or [], key=lambda entry: entry[1])
     aborting: set[int] = set()
     batches = []
-    while records.has_next():
-        batch: Any = records.next_batch()
+    for batch in fetched:
         if not batch.validate_crc():
             raise EngineError(f"{_name(tp)}: the record batch at offset {batch.base_offset} is corrupt (CRC)")
         while to_abort and to_abort[0][1] <= batch.base_offset:
