@@ -11,13 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.engine.errors import EngineError, Unavailable
 from app.settings import Settings, SettingsError, load_settings
-from app.topics import topics_for
-from app.transports.kafka.connection import client_options, new_client, translated
-from app.transports.kafka.provision import wait_for_kafka
+from app.transports import transport_for
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples" / "orders.jsonl"
@@ -27,30 +24,12 @@ STOP_SECONDS = 15.0
 POLL_SECONDS = 0.1
 
 
-async def orders_are_empty(settings: Settings) -> bool:
-    """Return whether no order was ever sent on this broker; raises EngineError if the broker cannot be asked."""
-    topic = topics_for(settings.topic_prefix, settings.app_id).orders
-    await wait_for_kafka(settings)  # it may have been told to start a moment ago
-    with translated(f"asking {settings.broker} for the topic {topic}"):
-        client = new_client(settings)
-        try:
-            await client.bootstrap()
-            partitions = (await client.fetch_all_metadata()).partitions_for_topic(topic) or ()
-        finally:
-            await client.close()
-        if not partitions:
-            return True
-        async with AIOKafkaConsumer(**client_options(settings)) as consumer:
-            ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
-    return not any(ends.values())
-
-
 async def run(settings: Settings) -> int:
     """Run a worker until it ends, until Ctrl-C, SIGTERM or the terminal's end; returns its exit code: 0 if stopped."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    first_time = await orders_are_empty(settings)
+    first_time = await transport_for(settings.broker).is_unused(settings)
     # In a session of its own: Ctrl-C in a terminal would reach it twice, from there and from here.
     worker = await asyncio.create_subprocess_exec(*FAUST, "worker", "-l", "info", cwd=ROOT, start_new_session=True)
     ended, stopped = asyncio.create_task(worker.wait()), asyncio.create_task(stop.wait())

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from itertools import islice
-from typing import Protocol
 
 import orjson
 
 from app.engine.errors import EngineError, Unavailable
+from app.transports.contract import Sender
 
 CONNECT_SECONDS = 15.0
 """Last resort: a transport gives up earlier (10 s), and knows better what was wrong."""
@@ -16,20 +16,6 @@ STALLED_SECONDS = 10.0
 GOODBYE_SECONDS = 2.0
 TICK_SECONDS = 0.1
 CHUNK = 256
-
-
-class Sender(Protocol):
-    """What a transport gives: sends in the background, to the partition that the key belongs to."""
-
-    @property
-    def acknowledged(self) -> int:
-        """How many records the broker has safely."""
-
-    async def send(self, topic: str, key: bytes | None, value: bytes) -> None:
-        """Take a record to be sent, waiting while too many are under way. Raises the engine's errors."""
-
-    async def flush(self) -> None:
-        """Wait until all that was taken is acknowledged. Raises the engine's errors."""
 
 
 OpenSender = Callable[[], AbstractAsyncContextManager[Sender]]

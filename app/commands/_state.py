@@ -3,15 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import click
 import orjson
 from faust.cli import argument
 
 from app.commands._command import Command
+from app.transports.contract import Snapshot
 from app.views import VIEWS
 
 LINES = 1_000
@@ -23,22 +24,11 @@ CLOSED_PIPE = 141
 TABLE = argument("table", type=click.Choice(list(VIEWS)), metavar="TABLE")
 
 
-class State(Protocol):
-    """The committed state of an application, as a transport gives it."""
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions there are."""
-
-    def read(self, partition: int) -> AsyncIterator[Sequence[tuple[str, str, bytes | None]]]:
-        """Yield the (table, key, encoded row) of a partition; the last one of a key counts, None deletes it."""
-
-
-OpenState = Callable[[], AbstractAsyncContextManager[State]]
+OpenState = Callable[[], AbstractAsyncContextManager[Snapshot]]
 
 
 async def read_rows(
-    command: Command, state: State, partitions: Iterable[int], table: str, wanted: Callable[[str], bool]
+    command: Command, state: Snapshot, partitions: Iterable[int], table: str, wanted: Callable[[str], bool]
 ) -> Mapping[str, Any]:
     """Return the rows of a table whose keys are `wanted`, added up over partitions. Raises KeyboardInterrupt."""
     view = VIEWS[table]

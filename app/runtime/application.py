@@ -118,8 +118,7 @@ class OrderflowApp(faust.App):
         """Make sure of the broker and the topics before anything starts."""
         await super().on_first_start()
         try:
-            transport: Any = self.transport
-            await transport.prepare()
+            await self._transport_class.prepare(self.settings)
         except EngineError as error:
             self.fail(error)
             raise

@@ -71,6 +71,11 @@ class Run:
                 step.send(Output(self._topics.order_updates, 0, record.key, record.value))
             await asyncio.sleep(0)
 
+    def produce(self, first: int, count: int) -> None:
+        """Send records that go on counting at `first`."""
+        records = [(b"t%d" % (number % CUSTOMERS), b"%d" % number) for number in range(first, first + count)]
+        produce(self.broker, self._topics.orders, records, batch_num_messages=70)
+
     def check(self, total: int) -> None:
         """Check that every record counted once, in rows and in outputs."""
         rows = table_of(self.broker, self._topics.state)
@@ -96,21 +101,29 @@ async def run(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A topic full of records; steps are small, so that many are disturbed."""
     monkeypatch.setattr(lane_module, "MAX_RECORDS", 20)
     settings, topics = await provisioned(kafka)
-    produce(
-        kafka, topics.orders, [(b"t%d" % (n % CUSTOMERS), b"%d" % n) for n in range(RECORDS)], batch_num_messages=70
-    )
-    return Run(kafka, settings, topics)
+    run = Run(kafka, settings, topics)
+    run.produce(0, RECORDS)
+    return run
 
 
 async def test_claims_of_a_stranger_cost_nothing_but_time(run: Run) -> None:
     """Whoever claims the partition at any moment and does nothing with it: rows and outputs stay exact."""
     engine = run.engine()
     await engine.assign({0})
-    state = run._topics.state
-    await until_done([engine], RECORDS, lambda: Transaction(run.broker, f"{state}-0"))
-    assert run.claimant.claims > 2, "hardly anybody disturbed it"
+
+    def disturb() -> object:
+        return Transaction(run.broker, f"{run._topics.state}-0")
+
+    await until_done([engine], RECORDS, disturb)
+    total = RECORDS
+    for _ in range(3):  # also where it waits for more
+        await asyncio.to_thread(disturb)
+        run.produce(total, 20)
+        total += 20
+        await until_done([engine], total, lambda: None)
+    assert run.claimant.claims > 3, "hardly anybody disturbed it"
     await engine.stop()
-    run.check(RECORDS)
+    run.check(total)
 
 
 async def test_two_that_both_believe_to_own_a_partition_count_everything_once(run: Run) -> None:

@@ -9,7 +9,8 @@ from aiokafka.coordinator.protocol import ConsumerProtocol, ConsumerProtocolMemb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.transports.kafka.assignor import StickyAssignor, share
+from app.transports.kafka.assignor import StickyAssignor
+from app.transports.sharing import share
 
 MEMBERS = st.sampled_from([f"member-{letter}" for letter in "abcdefg"])
 OWNED = st.dictionaries(MEMBERS, st.sets(st.integers(0, 14), max_size=15), min_size=1, max_size=7)

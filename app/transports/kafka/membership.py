@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -15,6 +15,7 @@ from aiokafka import errors as kafka_errors
 
 from app.engine.errors import MembershipLost, Refused, Unavailable
 from app.settings import Settings
+from app.transports.contract import OnAssigned, OnRevoked
 from app.transports.kafka.assignor import StickyAssignor
 from app.transports.kafka.connection import client_options, describe, translated
 
@@ -25,9 +26,6 @@ WATCH_SECONDS = 1.0
 CONFIRM_SECONDS = 0.25
 CONFIRM_SHARE = 2 / 3
 """How much of the broker time-out may be spent on asking; an unanswered commit has taken the rest."""
-
-OnAssigned = Callable[[set[int], int], Awaitable[None]]
-OnRevoked = Callable[[set[int]], Awaitable[None]]
 
 
 class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -46,6 +44,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settled = False
         self._failure: Exception | None = None
         self._consumer: AIOKafkaConsumer | None = None
+
+    @property
+    def routes(self) -> Mapping[int, str]:
+        """Which worker owns which partition, as web addresses."""
+        return self.assignor.routes
 
     async def start(self) -> None:
         """Join the group; partitions come later, by `on_assigned`."""

@@ -1,7 +1,7 @@
 """Reads the committed state of an application from its topic, without claiming anything: workers never notice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,15 +10,13 @@ from aiokafka.client import AIOKafkaClient
 from app.engine.errors import Inconsistent
 from app.settings import Settings
 from app.topics import topics_for
+from app.transports.contract import StateRows
 from app.transports.kafka.connection import client_options, new_client, translated
 from app.transports.kafka.provision import partition_counts, wait_for_kafka
 from app.transports.kafka.reader import READ_COMMITTED
 from app.transports.kafka.state_log import read_state
 
 PATIENCE_SECONDS = 10.0
-
-StateRows = Sequence[tuple[str, str, bytes | None]]
-"""(table, key, encoded row) each, None for a row that was deleted."""
 
 
 class Snapshot:
