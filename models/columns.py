@@ -16,7 +16,7 @@ from pydantic import BaseModel, InstanceOf, TypeAdapter, ValidationError
 
 from models.errors import EventError
 from models.events import MAX_VALUE_BYTES, MODELS, Event, Item, OrderLine, read_event, worth_limit
-from models.fields import Lines
+from models.fields import Lines, in_utc
 from models.money import CURRENCIES, to_minor
 
 Record = dict[str, Any]
@@ -114,12 +114,13 @@ def _read(event_type: str, records: Sequence[Record], faulty: set[int]) -> list[
     items: Iterable[tuple[Item, ...]] = repeat(())
     if "items" in columns:
         totals, items = _read_lines(columns, faulty)
+    timestamps = _in_utc(columns["timestamp"], faulty.add)
     if faulty:
         return []
     fields = zip(
         repeat(event_type),
         columns["event_id"],
-        [timestamp[:-1] for timestamp in columns["timestamp"]],
+        timestamps,
         columns["order_id"],
         columns["customer_id"],
         totals,
@@ -154,6 +155,17 @@ def _read_lines(columns: Mapping[str, Column], faulty: set[int]) -> tuple[list[i
             if sum(each.qty * each.price for each in of_order) >= worth_limit(decimals[row]):
                 faulty.add(row)
     return totals, items
+
+
+def _in_utc(timestamps: Column, blame: Blame) -> list[str]:
+    """Return checked times in UTC; those that their offset moves out of all bounds are blamed and left out."""
+    held = []
+    for place, timestamp in enumerate(timestamps):
+        try:
+            held.append(in_utc(timestamp))
+        except ValueError:
+            blame(place)
+    return held
 
 
 def _to_minor(amounts: Column, decimals: Sequence[int], blame: Blame) -> list[int]:

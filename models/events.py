@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import Cause, EventError, shown
-from models.fields import Amount, Currency, Id, Instant, Lines, PositiveAmount, Quantity, Timestamp
+from models.fields import Amount, Currency, Id, Instant, Lines, PositiveAmount, Quantity, Timestamp, in_utc
 from models.money import AMOUNT_LIMIT, CURRENCIES, to_minor
 
 EventType = Literal[
@@ -182,7 +182,11 @@ class _Fault(Exception):
 
 
 def _event(model: OrderEvent) -> Event:
-    head = (model.event_type, model.event_id, model.timestamp[:-1], model.order_id, model.customer_id)
+    try:
+        timestamp = in_utc(model.timestamp)
+    except ValueError as e:
+        raise _Fault(f"timestamp: {e}, got {shown(model.timestamp)}") from None
+    head = (model.event_type, model.event_id, timestamp, model.order_id, model.customer_id)
     if isinstance(model, OrderRefunded):
         return Event(*head, amount=model.amount)
     if not isinstance(model, OrderCreated):

@@ -5,6 +5,7 @@ made so that pydantic needs no Python code for a value in its usual form.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, StrictInt, StrictStr, StringConstraints
@@ -47,30 +48,39 @@ Id = Annotated[
 _YEAR = "(?:19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])"  # 1970 to 9998: any offset may be added
 _DAY = _YEAR + "-[0-9]{2}-[0-9]{2}"
 _SECOND = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
-_CANONICAL = rf"^{_DAY}T{_SECOND}(?:\.[0-9]{{0,5}}[1-9])?Z$"
-_ACCEPTED = rf"^{_DAY}[T ]{_SECOND}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?$"
-
-
-def _canonical(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    if not 1970 <= moment.year <= 9998:  # the offset moved it out
-        raise ValueError  # without a text: the Rule has the words
-    written = moment.isoformat()
-    return (written.rstrip("0") if "." in written else written) + "Z"
-
+_FORM = rf"^{_DAY}[T ]{_SECOND}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})?$"
 
 Timestamp = Annotated[
-    Annotated[StrictStr, StringConstraints(pattern=_CANONICAL)]
-    | Annotated[StrictStr, StringConstraints(pattern=_ACCEPTED), AfterValidator(_canonical)],
-    Field(union_mode="left_to_right"),
+    StrictStr,
+    StringConstraints(pattern=_FORM),
     Rule('must be a time such as "2026-11-21T12:00:00Z", of the years 1970 to 9998'),
 ]
-"""Held as UTC with "Z" and without trailing zeros of the fraction, so that the order of texts is that of time. The form
-alone: whether there is such a day and hour is for `Instant` to say."""
+"""As it was written; `in_utc` reads it. The form alone: whether there is such a day is for `Instant` to say."""
 
 Instant = Annotated[datetime, Rule("is no real date and time")]
+
+
+def in_utc(text: str) -> str:
+    """Return a time that `Timestamp` and `Instant` took as UTC, without "Z" and without trailing zeros of its fraction.
+
+    So the order of texts is that of time. Raises ValueError when the offset moves it out of the years 1970 to 9998.
+    """
+    if text[-1] == "Z":
+        text = text[:-1]
+    elif text[-6] in "+-":
+        text = _minute_in_utc(text[:16], text[-6:]) + text[16:-6]
+    if text[10] == " ":
+        text = text.replace(" ", "T")
+    return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+@lru_cache(maxsize=4_096)  # an offset moves whole minutes, and events come minute by minute
+def _minute_in_utc(minute: str, offset: str) -> str:
+    moment = datetime.fromisoformat(minute + offset).astimezone(UTC)
+    if not 1970 <= moment.year <= 9998:
+        raise ValueError("must be of the years 1970 to 9998 in UTC")
+    return moment.isoformat()[:16]
+
 
 # --- money and counts -------------------------------------------------------------------------------------------------
 
