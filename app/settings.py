@@ -37,6 +37,20 @@ class Settings(BaseSettings):
         "stop", description="what to do when records were deleted from the orders topic before they were read"
     )
 
+    redis_username: str | None = Field(None, description="user (ACL), where ORDERS_BROKER names none")
+    redis_password: SecretStr | None = Field(None, description="password, where ORDERS_BROKER holds none")
+    redis_ca_file: Path | None = Field(
+        None, description="certificates of the authorities to trust (PEM), for rediss://"
+    )
+    redis_cert_file: Path | None = Field(None, description="this client's certificate (PEM)")
+    redis_key_file: Path | None = Field(None, description="key of this client's certificate (PEM)")
+    redis_retain: int = Field(
+        10_000, ge=0, description="records of a partition that stay after everybody has read them (not dead letters)"
+    )
+    redis_max_backlog: int = Field(
+        1_000_000, ge=1, description="records of a partition that may wait to be read; then senders wait"
+    )
+
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_username: str | None = None

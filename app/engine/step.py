@@ -15,12 +15,18 @@ Headers = Sequence[tuple[str, bytes]]
 class Record(Protocol):
     """A record as a broker delivers it. `timestamp` in ms since 1970; `timestamp_type` 0 = create, 1 = log append."""
 
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp_type(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Headers: ...  # noqa: D102
 
 
 class Output(NamedTuple):

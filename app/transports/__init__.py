@@ -5,7 +5,13 @@ from typing import Any
 
 from app.engine.errors import Inconsistent
 
-TRANSPORTS = {"kafka": "app.transports.kafka.transport:KafkaTransport"}
+_REDIS = "app.transports.redis_streams.transport:RedisTransport"
+
+TRANSPORTS = {
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "kafka": "app.transports.kafka.transport:KafkaTransport",
+}
 
 
 def transport_for(broker: str) -> type[Any]:

@@ -1,0 +1,60 @@
+-- Commits a step: rows, outputs and the source offset, all or nothing.
+--
+-- KEYS  1 lease    {tag}:group:G:lease:P     token, owner
+--       2 offsets  {tag}:topic:T:P:offsets   of the source: end, group:G…
+--       3 stream   {tag}:topic:T:P           the source
+--       4 state    {tag}:state:G:P
+--       5, 6 …     stream and offsets of each partition that gets outputs
+-- ARGV  1 worker  2 token  3 field group:G  4 offset that must be committed now  5 next offset
+--       6 records of the source that are kept after all groups have read them
+--       7 number of row lists, then each: MessagePack of field, row, field, row …
+--       then for each entry of outputs: index of its stream in KEYS, count, packed records, records to keep (-1: all)
+-- Returns {'ok'}, {'fenced', owner} or {'stale', committed offset}; in the latter two cases nothing has changed
+
+local lease = redis.call('HMGET', KEYS[1], 'owner', 'token')
+if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then
+  return {'fenced', lease[1] or ''}
+end
+local committed = redis.call('HGET', KEYS[2], ARGV[3])
+if committed ~= ARGV[4] then
+  return {'stale', committed or ''}
+end
+
+-- Removes what is older than the last `keep` records, except what some group has still to read.
+local function trim(stream, offsets, keep)
+  local all = redis.call('HGETALL', offsets)
+  local bound
+  for i = 1, #all, 2 do
+    local offset = tonumber(all[i + 1])
+    if all[i] == 'end' then
+      offset = offset - keep
+    end
+    if not bound or offset < bound then
+      bound = offset
+    end
+  end
+  if bound and bound > 0 then
+    redis.call('XTRIM', stream, 'MINID', '0-' .. string.format('%.0f', bound + 1))
+  end
+end
+
+local at = 8
+for _ = 1, tonumber(ARGV[7]) do
+  local rows = cmsgpack.unpack(ARGV[at])
+  for i = 1, #rows, 1000 do -- Lua's stack holds no more than some thousands
+    redis.call('HSET', KEYS[4], unpack(rows, i, math.min(i + 999, #rows)))
+  end
+  at = at + 1
+end
+while at < #ARGV do
+  local index, keep = tonumber(ARGV[at]), tonumber(ARGV[at + 3])
+  local last = string.format('%.0f', redis.call('HINCRBY', KEYS[index + 1], 'end', ARGV[at + 1]))
+  redis.call('XADD', KEYS[index], '0-' .. last, 'n', ARGV[at + 1], 'r', ARGV[at + 2])
+  if keep >= 0 then
+    trim(KEYS[index], KEYS[index + 1], keep)
+  end
+  at = at + 4
+end
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[5])
+trim(KEYS[3], KEYS[2], tonumber(ARGV[6]))
+return {'ok'}

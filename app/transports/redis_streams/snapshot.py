@@ -1,0 +1,66 @@
+"""Reads the committed state of an application from its hashes, without claiming anything: workers never notice.
+
+Every row is as some step left it. While workers write, rows read later may be of later steps than those read earlier.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Self
+
+from app.engine.errors import Inconsistent
+from app.settings import Settings
+from app.topics import topics_for
+from app.transports.contract import StateRows
+from app.transports.redis_streams.connection import Client, RedisServer, translated
+from app.transports.redis_streams.keys import keys_for
+from app.transports.redis_streams.provision import find_node, wait_for_redis
+
+SCAN_ROWS = 2_000
+
+
+class Snapshot:
+    """The state of an application; an async context manager. `partitions` says how many there are."""
+
+    def __init__(self, server: RedisServer, settings: Settings) -> None:
+        self.partitions = 0
+        self._server = server
+        self._keys = keys_for(settings)
+        self._topic = topics_for(settings.topic_prefix, settings.app_id).state
+        self._client: Client | None = None
+
+    async def __aenter__(self) -> Self:
+        await wait_for_redis(self._server)
+        await find_node(self._server, self._keys)
+        self._client = self._server.client()
+        try:
+            with translated(f"looking for the state of {self._keys.app_id}"):
+                count = await self._client.hget(self._keys.topic(self._topic), "partitions")
+        except BaseException:
+            await self._client.aclose()
+            raise
+        if count is None:
+            await self._client.aclose()
+            raise Inconsistent(
+                f"there is no state of {self._keys.app_id}: no worker has run with these settings yet "
+                "(ORDERS_BROKER, ORDERS_APP_ID, ORDERS_TOPIC_PREFIX)"
+            )
+        self.partitions = int(count)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def read(self, partition: int) -> AsyncIterator[StateRows]:
+        """Yield all rows of a partition, some at a time; a row may come twice: the last one counts."""
+        assert self._client is not None, "enter it first"
+        cursor = 0
+        while True:
+            with translated(f"reading the state of partition {partition}"):
+                cursor, found = await self._client.hscan(self._keys.state(partition), cursor, count=SCAN_ROWS)
+            rows = []
+            for field, row in found.items():
+                table, _, key = field.decode().partition("/")
+                rows.append((table, key, row))
+            yield rows
+            if not cursor:
+                return
