@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ORDERS_", frozen=True, extra="ignore")
 
     broker: str = Field(
-        "kafka://127.0.0.1:9092", description="where the topics are: kafka://host:port[;kafka://host:port…]"
+        "embedded://",
+        description="where the topics are: embedded:// (a server of our own in the data folder), "
+        "redis://host:port/0, rediss://… (TLS), kafka://host:port[;kafka://host:port…]",
     )
     app_id: str = Field("orderflow", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="names the group and the state")
     partitions: int = Field(4, ge=1, le=10_000, description="partitions of the topics this application creates")
@@ -37,6 +39,9 @@ class Settings(BaseSettings):
         "stop", description="what to do when records were deleted from the orders topic before they were read"
     )
 
+    embedded_fsync: Literal["always", "everysec"] = Field(
+        "always", description="when the embedded server's file is synced: with every commit, or once a second"
+    )
     redis_username: str | None = Field(None, description="user (ACL), where ORDERS_BROKER names none")
     redis_password: SecretStr | None = Field(None, description="password, where ORDERS_BROKER holds none")
     redis_ca_file: Path | None = Field(

@@ -8,6 +8,7 @@ from app.engine.errors import Inconsistent
 _REDIS = "app.transports.redis_streams.transport:RedisTransport"
 
 TRANSPORTS = {
+    "embedded": "app.transports.embedded.transport:EmbeddedTransport",
     "redis": _REDIS,
     "rediss": _REDIS,
     "kafka": "app.transports.kafka.transport:KafkaTransport",

@@ -17,6 +17,7 @@ Client = Any
 """A `redis.asyncio.Redis`: the types it ships are those of its synchronous twin as well, and fit neither."""
 
 DEFAULT_PORT = 6379
+CONNECT_SECONDS = 5.0
 ANSWER_SHARE = 1 / 3
 """How much of the broker time-out one answer may take, before what was asked counts as unknown."""
 
@@ -41,36 +42,62 @@ _FULL_TEXTS = ("MISCONF", "OOM ", "MASTERDOWN", "READONLY", "BUSY ", "LOADING", 
 
 
 class RedisServer:
-    """The server that a `redis://` or `rediss://` address names. Nothing is connected here."""
+    """Where our keys are. Nothing is connected here. `name` is what it is called in messages: never with a password."""
 
-    def __init__(self, settings: Settings) -> None:
-        url = urlsplit(settings.broker)
-        if not url.hostname:
-            raise Inconsistent("ORDERS_BROKER names no server; write redis://host:port/0 (rediss:// with TLS)")
-        try:
-            self._host, self._port = url.hostname, url.port or DEFAULT_PORT
-            self._db = int(url.path.strip("/") or 0)
-        except ValueError as error:
-            raise Inconsistent(f"ORDERS_BROKER has no valid port or database number ({error})") from error
-        if url.query:
-            raise Inconsistent(f"ORDERS_BROKER has options that are not known: ?{url.query}")
-        self._settings = settings
-        self._tls = url.scheme == "rediss"
-        password = settings.redis_password.get_secret_value() if settings.redis_password else None
-        self._username = unquote(url.username) if url.username else settings.redis_username
-        self._password = unquote(url.password) if url.password else password
-        self.name = f"{self._host}:{self._port}" + (f"/{self._db}" if self._db else "")
-        """What it is called in messages: never with a password."""
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.name = name
+        self.settings = settings
 
     async def ensure(self) -> None:
         """Make sure that there is a server, as far as that is ours to do; raises the engine's errors."""
 
     def client(self) -> Client:
-        """Return a client with one connection of its own, which is opened by its first command."""
-        return Redis(**self._options(), single_connection_client=True)
+        """Return a client with one connection of its own, which is opened by its first command.
 
-    def _options(self) -> dict[str, Any]:
-        options = common_options(self._settings) | {
+        It never repeats a command: only we know which may be.
+        """
+        return Redis(
+            **self.address(),
+            single_connection_client=True,
+            client_name=f"orderflow-{self.settings.app_id}",
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=self.settings.broker_timeout * ANSWER_SHARE,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_read_size=1 << 20,
+        )
+
+    def address(self) -> dict[str, Any]:
+        """Return the client's options that say where the server is, and who we are."""
+        raise NotImplementedError
+
+    def moved(self, host: str, port: int) -> None:
+        """Go to this node of a cluster from now on."""
+        raise NotImplementedError
+
+
+class RemoteServer(RedisServer):
+    """The server that a `redis://` or `rediss://` address names."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = urlsplit(settings.broker)
+        try:
+            self._port, self._db = url.port or DEFAULT_PORT, int(url.path.strip("/") or 0)
+        except ValueError as error:
+            raise Inconsistent(f"ORDERS_BROKER has no valid port or database number ({error})") from error
+        if not url.hostname or url.query:
+            wrong = f"has options that are not known: ?{url.query}" if url.query else "names no server"
+            raise Inconsistent(f"ORDERS_BROKER {wrong}; write redis://host:port/0 (rediss:// with TLS)")
+        super().__init__(settings, f"{url.hostname}:{self._port}" + (f"/{self._db}" if self._db else ""))
+        password = settings.redis_password.get_secret_value() if settings.redis_password else None
+        self._host = url.hostname
+        self._tls = url.scheme == "rediss"
+        self._username = unquote(url.username) if url.username else settings.redis_username
+        self._password = unquote(url.password) if url.password else password
+
+    def address(self) -> dict[str, Any]:
+        """Return host, port, database, login and TLS files."""
+        options: dict[str, Any] = {
             "host": self._host,
             "port": self._port,
             "db": self._db,
@@ -79,9 +106,9 @@ class RedisServer:
         }
         if self._tls:
             files = {
-                "ssl_ca_certs": self._settings.redis_ca_file,
-                "ssl_certfile": self._settings.redis_cert_file,
-                "ssl_keyfile": self._settings.redis_key_file,
+                "ssl_ca_certs": self.settings.redis_ca_file,
+                "ssl_certfile": self.settings.redis_cert_file,
+                "ssl_keyfile": self.settings.redis_key_file,
             }
             options |= {"ssl": True} | {name: str(path) for name, path in files.items() if path is not None}
         return options
@@ -89,18 +116,6 @@ class RedisServer:
     def moved(self, host: str, port: int) -> None:
         """Go to this node of a cluster from now on."""
         self._host, self._port = host or self._host, port
-
-
-def common_options(settings: Settings) -> dict[str, Any]:
-    """Return the options of every client. A command is never repeated by the client: only we know which may be."""
-    return {
-        "client_name": f"orderflow-{settings.app_id}",
-        "protocol": 2,
-        "retry": Retry(NoBackoff(), 0),
-        "socket_timeout": settings.broker_timeout * ANSWER_SHARE,
-        "socket_connect_timeout": 5.0,
-        "socket_read_size": 1 << 20,
-    }
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from app.topics import topics_for
 from app.transports.contract import OnAssigned, OnRevoked
 from app.transports.group_consumer import GroupConsumer, IdleFetcher
 from app.transports.redis_streams.broker import RedisBroker
-from app.transports.redis_streams.connection import RedisServer, translated
+from app.transports.redis_streams.connection import RedisServer, RemoteServer, translated
 from app.transports.redis_streams.keys import keys_for
 from app.transports.redis_streams.membership import Membership
 from app.transports.redis_streams.producer import RedisProducer
@@ -85,4 +85,4 @@ class RedisTransport(Transport):
 
 @cache
 def _server(settings: Settings) -> RedisServer:
-    return RedisServer(settings)
+    return RemoteServer(settings)
