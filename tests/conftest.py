@@ -1,23 +1,25 @@
-"""What all tests share: one real Kafka broker per session."""
+"""What all tests share: one real server of each broker per session."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tools.errors import MissingProgramError
+from tests.contract.brokers.every import Servers
+from tests.contract.brokers.kafka import KafkaServer
 from tools.local_kafka import LocalKafka
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A running broker for all tests: each takes topics and groups of its own, and none stops or kills it."""
-    broker = LocalKafka(tmp_path_factory.mktemp("kafka"))
-    try:
-        broker.start()
-    except MissingProgramError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"NOT TESTED with a real Kafka: {error}")
-    yield broker
-    broker.stop()
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Running servers for all tests: each takes topics and groups of its own. Who kills one starts it again."""
+    running = Servers(tmp_path_factory.mktemp("servers"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Servers) -> LocalKafka:
+    """The running Kafka."""
+    server = servers.get("kafka")
+    assert isinstance(server, KafkaServer)
+    return server.node

@@ -1,25 +1,15 @@
-"""Reads whole topics with a client that shares no code with the application's, committed records only."""
+"""Reads whole topics of a Kafka with a client that shares no code with the application's, committed records only."""
 
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tests.contract.brokers.server import Read
+
 POLL_SECONDS = 0.2
-
-
-class Read(NamedTuple):
-    """A record as read back. `timestamp` in ms since 1970; `timestamp_type` 1: the producer's, 2: the broker's."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    timestamp_type: int
-    timestamp: int
 
 
 class Log:
