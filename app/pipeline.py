@@ -6,19 +6,20 @@ One bad record never spoils its batch: whatever happens to it, the others go on,
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from app.delivery.dead_letters import DeadLetters, Failure, failure_of
 from app.engine.clock import Clock
-from app.engine.step import Changes, Output, Record, Step
+from app.engine.step import Output, Record, Step
 from app.order_updates import OrderUpdates
 from app.topics import OUTCOMES_TABLE, Topics, partition_of
 from models.aggregates import AGGREGATES
+from models.aggregates.aggregate import Aggregate
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.order import DUPLICATE, Change, apply, order_key
+from models.order import DUPLICATE, Change, Order, apply, order_key
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,14 @@ CHUNK = 500
 FORWARDED_FROM = "orderflow-forwarded-from"
 """Header of a record that was sent on to the partition of its customer: `topic/partition/offset` it came from."""
 
-_Fold = tuple[Callable[[Change], Iterable[tuple[str, Any]]], Callable[[Any, Any], Any], Changes]
+
+class _Decided(NamedTuple):
+    """What records lead to: the orders' rows, their changes, what is to be sent, and what became of each record."""
+
+    orders: dict[str, Order]
+    changes: list[Change]
+    outputs: list[Output]
+    outcomes: list[str]
 
 
 class OrderPipeline:
@@ -46,73 +54,98 @@ class OrderPipeline:
     async def handle(self, step: Step) -> None:
         """Work through a step's records in order."""
         outcomes: Counter[str] = Counter()
-        records = step.records
-        for start in range(0, len(records), CHUNK):
-            self._handle_chunk(step, records[start : start + CHUNK], outcomes)
+        for start in range(0, len(step.records), CHUNK):
+            records = step.records[start : start + CHUNK]
+            self._put(step, records, parse_events([record.value for record in records]), outcomes)
             await asyncio.sleep(0)
         counts = step.table(OUTCOMES_TABLE)
         for outcome, count in outcomes.items():
             counts.put(outcome, (counts.get(outcome) or 0) + count)
 
-    def _handle_chunk(self, step: Step, records: Sequence[Record], outcomes: Counter[str]) -> None:
-        partition = step.partition
-        orders = step.table(ORDERS_TABLE)
-        folds = [(fold.contributions, fold.merge, step.table(fold.name)) for fold in AGGREGATES]
-        for record, event in zip(records, parse_events([record.value for record in records]), strict=True):
-            if isinstance(event, EventError):
-                self._bury(step, record, _failure(event), outcomes)
-                continue
-            home = partition_of(event.customer_id, self._partitions)
-            if home != partition:
-                step.send(self._forwarded(record, partition, home))
-                outcomes["forwarded"] += 1
-                continue
-            try:
-                changed = self._decide(record, event, partition, orders, folds)
-            except EventError as refusal:
-                self._bury(step, record, _failure(refusal, event), outcomes)
-            except Exception as error:  # the one guard: a fault of our own must cost one record, not the stream
-                log.exception("Partition %d offset %d: the handler failed", partition, record.offset)
-                self._bury(step, record, failure_of(error, event), outcomes)
-            else:
-                if changed is None:
-                    outcomes["duplicate"] += 1
-                    continue
-                output, rows = changed
-                for table, key, row in rows:
-                    table.put(key, row)
-                step.send(output)
-                outcomes["accepted"] += 1
+    def _put(
+        self, step: Step, records: Sequence[Record], events: Sequence[Event | EventError], outcomes: Counter[str]
+    ) -> None:
+        """Put what records lead to into the step: all of it, once nothing of it can fail any more."""
+        try:
+            decided = self._decide(step, records, events)
+            totals = [(step.table(each.name), _folded(each, step, decided.changes)) for each in AGGREGATES]
+        except Exception as error:  # the one guard: a fault of our own must cost one record, not the stream
+            if len(records) > 1:
+                for record, event in zip(records, events, strict=True):
+                    self._put(step, [record], [event], outcomes)
+                return
+            log.exception("Partition %d offset %d: the handler failed", step.partition, records[0].offset)
+            decided, totals = self._failed(step, records[0], failure_of(error, events[0])), []
+        step.table(ORDERS_TABLE).update(decided.orders)
+        for table, rows in totals:
+            table.update(rows)
+        step.send_all(decided.outputs)
+        outcomes.update(decided.outcomes)
 
-    def _decide(
-        self, record: Record, event: Event, partition: int, orders: Changes, folds: Sequence[_Fold]
-    ) -> tuple[Output, list[tuple[Changes, str, object]]] | None:
-        """Return what an event leads to, changing nothing yet; None for a duplicate. Raises `EventError`."""
-        key = order_key(event.customer_id, event.order_id)
-        change = apply(orders.get(key), event)
-        if change is DUPLICATE:
-            return None
-        assert isinstance(change, Change)
-        rows: list[tuple[Changes, str, object]] = [(orders, key, change.after)]
-        for contributions, merge, table in folds:
-            for row_key, delta in contributions(change):
-                row = table.get(row_key)
-                rows.append((table, row_key, delta if row is None else merge(row, delta)))
+    def _failed(self, step: Step, record: Record, failure: Failure) -> _Decided:
+        return _Decided({}, [], [self._letter(record, step.partition, failure)], [_outcome(failure)])
+
+    def _decide(self, step: Step, records: Sequence[Record], events: Sequence[Event | EventError]) -> _Decided:
+        """Return what records lead to, changing nothing yet."""
+        partition, orders = step.partition, step.table(ORDERS_TABLE)
+        rows: dict[str, Order] = {}
+        changes: list[Change] = []
+        outputs: list[Output] = []
+        outcomes: list[str] = []
+        for record, event in zip(records, events, strict=True):
+            try:
+                if isinstance(event, EventError):
+                    raise event
+                customer_id = event.customer_id
+                home = partition_of(customer_id, self._partitions)
+                if home != partition:
+                    outputs.append(self._forwarded(record, partition, home))
+                    outcomes.append("forwarded")
+                    continue
+                key = order_key(customer_id, event.order_id)
+                change = apply(rows.get(key) or orders.get(key), event)
+            except EventError as error:
+                failure = _failure(error)
+                outputs.append(self._letter(record, partition, failure))
+                outcomes.append(_outcome(failure))
+                continue
+            if change is DUPLICATE:
+                outcomes.append("duplicate")
+                continue
+            rows[key] = change.after
+            changes.append(change)
+            outputs.append(self._update(record, partition, key, change))
+            outcomes.append("accepted")
+        return _Decided(rows, changes, outputs, outcomes)
+
+    def _update(self, record: Record, partition: int, key: str, change: Change) -> Output:
         assert record.value is not None
         value = self._updates.render(key, record.value, change)
+        event = change.event
         headers = [("event_id", event.event_id.encode())]
-        return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers), rows
+        return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers)
 
     def _forwarded(self, record: Record, partition: int, home: int) -> Output:
         origin = f"{self._topics.orders}/{partition}/{record.offset}".encode()
         headers = [*record.headers, (FORWARDED_FROM, origin)]
         return Output(self._topics.orders, home, record.key, record.value, headers, record.timestamp)
 
-    def _bury(self, step: Step, record: Record, failure: Failure, outcomes: Counter[str]) -> None:
-        step.send(self._dead_letters.letter(record, step.partition, failure, self._clock.now()))
-        outcomes[f"dead_letter:{failure.cause}"] += 1
+    def _letter(self, record: Record, partition: int, failure: Failure) -> Output:
+        return self._dead_letters.letter(record, partition, failure, self._clock.now())
 
 
-def _failure(error: EventError, event: Event | None = None) -> Failure:
-    source = error if event is None else event
-    return Failure(error.cause, error.message, source.event_type, source.event_id, source.order_id, source.customer_id)
+def _folded(aggregate: Aggregate[Any], step: Step, changes: Sequence[Change]) -> dict[str, Any]:
+    """Return the rows of an aggregate that changes of orders lead to."""
+    table, rows = step.table(aggregate.name), {}
+    for key, added in aggregate.contributions(changes).items():
+        row = table.get(key)
+        rows[key] = added if row is None else aggregate.merge(row, added)
+    return rows
+
+
+def _failure(error: EventError) -> Failure:
+    return Failure(error.cause, error.message, error.event_type, error.event_id, error.order_id, error.customer_id)
+
+
+def _outcome(failure: Failure) -> str:
+    return f"dead_letter:{failure.cause}"

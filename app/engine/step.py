@@ -1,6 +1,6 @@
 """A step: what one batch of records changes. It is committed whole or not at all; until then nobody sees any of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from app.engine.state import PartitionState, TableState
@@ -58,6 +58,10 @@ class Changes:
         """Set the row of `key`; `row` must not be mutated afterwards."""
         self.rows[key] = row
 
+    def update(self, rows: Mapping[str, Any]) -> None:
+        """Set many rows, as `put` does."""
+        self.rows.update(rows)
+
 
 class Step:
     """One batch of a partition and everything that follows from it.
@@ -95,7 +99,11 @@ class Step:
 
     def send(self, output: Output) -> None:
         """Add a record to be written, in the same transaction, when the step is committed."""
-        self.outputs.append(output)
+        self.send_all((output,))
+
+    def send_all(self, outputs: Iterable[Output]) -> None:
+        """Add records as `send` does."""
+        self.outputs.extend(outputs)
         if self._write is not None and len(self.outputs) >= FLUSH_OUTPUTS:
             self._write(self.outputs)
             self.outputs.clear()

@@ -1,6 +1,6 @@
 """What an aggregate is: rows that changes of orders add to, and that add up in any order and grouping."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,14 +13,14 @@ Row = TypeVar("Row")
 class Aggregate(Generic[Row]):
     """A table of totals.
 
-    A row is a NamedTuple of plain JSON values and is never changed in place. `contributions` gives what a change adds
-    to which rows, as rows; `merge` adds two rows of a key, and must be associative and commutative: it folds a change
-    into a row as well as it sums the rows of a key over partitions. `decode` makes a row of the JSON array that it is
-    stored as, `view` what readers get of a key and its row.
+    A row is a NamedTuple of plain JSON values and is never changed in place. `contributions` gives what changes add to
+    which rows, summed up per key, as rows; `merge` adds two rows of a key, and must be associative and commutative: it
+    folds changes into a row as well as it sums the rows of a key over partitions. `decode` makes a row of the JSON
+    array that it is stored as, `view` what readers get of a key and its row.
     """
 
     name: str
-    contributions: Callable[[Change], Iterable[tuple[str, Row]]]
+    contributions: Callable[[Iterable[Change]], Mapping[str, Row]]
     merge: Callable[[Row, Row], Row]
     decode: Callable[[Any], Row]
     view: Callable[[str, Row], dict[str, Any]]

@@ -1,7 +1,7 @@
 """Per customer: how many orders, how many of them open, when, and how much money per currency."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -22,22 +22,40 @@ class Customer(NamedTuple):
     money: dict[str, tuple[int, int]]
 
 
-_new = partial(tuple.__new__, Customer)
-"""Makes a row faster than its constructor, which is written in Python."""
+class _Sum:
+    """A row in the making."""
+
+    __slots__ = ("first", "last", "money", "open_orders", "orders")
+
+    def __init__(self) -> None:
+        self.orders = self.open_orders = 0
+        self.first: str | None = None
+        self.last: str | None = None
+        self.money: dict[str, tuple[int, int]] = {}
 
 
-def contributions(change: Change) -> Iterable[tuple[str, Customer]]:
-    """Count an order when it is created, its money as it comes and goes, and once that it is no longer open."""
-    event, before, after, gross, refunded = change
-    if before is None:
-        row = _new((1, 1, event.timestamp, event.timestamp, {after.currency: (gross, refunded)}))
-    else:
-        closed = before.status in OPEN and after.status not in OPEN
-        if not closed and not refunded:
-            return ()
-        money = {after.currency: (0, refunded)} if refunded else {}
-        row = _new((0, -1 if closed else 0, None, None, money))
-    return ((event.customer_id, row),)
+def contributions(changes: Iterable[Change]) -> dict[str, Customer]:
+    """Count each order when it is created, its money as it comes and goes, and once that it is no longer open."""
+    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
+    for event, before, after, gross, refunded in changes:
+        if before is None:
+            customer, created_at = sums[event.customer_id], event.timestamp
+            customer.orders += 1
+            customer.open_orders += 1
+            if customer.first is None or created_at < customer.first:
+                customer.first = created_at
+            if customer.last is None or created_at > customer.last:
+                customer.last = created_at
+        else:
+            closed = before.status in OPEN and after.status not in OPEN
+            if not closed and not refunded:
+                continue
+            customer = sums[event.customer_id]
+            customer.open_orders -= closed
+        if refunded or before is None:
+            had_gross, had_refunded = customer.money.get(after.currency, (0, 0))
+            customer.money[after.currency] = (had_gross + gross, had_refunded + refunded)
+    return {key: Customer(c.orders, c.open_orders, c.first, c.last, c.money) for key, c in sums.items()}
 
 
 def merge(a: Customer, b: Customer) -> Customer:
@@ -53,7 +71,7 @@ def merge(a: Customer, b: Customer) -> Customer:
         first, last = b.first_order_at, b.last_order_at
     elif b.first_order_at is not None and b.last_order_at is not None:
         first, last = min(first, b.first_order_at), max(last, b.last_order_at)
-    return _new((a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money))
+    return Customer(a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money)
 
 
 def decode(row: Any) -> Customer:

@@ -31,7 +31,7 @@ def fold(aggregate: Aggregate[Any], contributions: list[tuple[str, Any]]) -> Row
 
 
 def contributed(aggregate: Aggregate[Any], events: list[Event]) -> list[tuple[str, Any]]:
-    return [pair for change in accepted(events)[0] for pair in aggregate.contributions(change)]
+    return [pair for change in accepted(events)[0] for pair in aggregate.contributions([change]).items()]
 
 
 def table(aggregate: Aggregate[Any], events: list[Event]) -> Rows:
@@ -143,7 +143,7 @@ def test_no_total_is_ever_negative(events: list[Event]) -> None:
         assert min(change.gross, change.refunded, change.after.average_item_price) >= 0
         for aggregate in AGGREGATES:
             held = rows[aggregate.name]
-            for key, row in aggregate.contributions(change):
+            for key, row in aggregate.contributions([change]).items():
                 held[key] = aggregate.merge(held[key], row) if key in held else row
         for row in rows["customers"].values():
             assert 0 <= row.open_orders <= row.order_count
@@ -208,6 +208,15 @@ def test_totals_do_not_depend_on_order_or_grouping(
     for contribution in contributions:
         random.choice(groups).append(contribution)
     assert fold(aggregate, [pair for group in groups for pair in fold(aggregate, group).items()]) == expected
+
+
+@each_aggregate
+@given(sequences())
+def test_changes_together_add_what_they_add_one_by_one(aggregate: Aggregate[Any], events: list[Event]) -> None:
+    """A chunk of records is summed up before its sums are merged into rows."""
+    changes, _ = accepted(events)
+    together = aggregate.contributions(changes)
+    assert together == table(aggregate, events)
 
 
 @each_aggregate

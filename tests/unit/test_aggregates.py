@@ -29,7 +29,7 @@ def fold(aggregate: Aggregate[Any], *events: Event) -> Rows:
         if change is DUPLICATE:
             continue
         orders[event.order_id] = change.after
-        for key, row in aggregate.contributions(change):
+        for key, row in aggregate.contributions([change]).items():
             rows[key] = aggregate.merge(rows[key], row) if key in rows else row
     return rows
 

@@ -38,7 +38,7 @@ def fold(values: list[bytes]) -> tuple[dict[str, dict[Key, Any]], dict[tuple[int
         orders[key] = change.after
         for aggregate in AGGREGATES:
             table = rows[aggregate.name]
-            for row_key, row in aggregate.contributions(change):
+            for row_key, row in aggregate.contributions([change]).items():
                 table[row_key] = aggregate.merge(table[row_key], row) if row_key in table else row
     tables: dict[str, dict[Key, Any]] = {
         "orders": {(customer, order): order_view(customer, order, row) for (customer, order), row in orders.items()}

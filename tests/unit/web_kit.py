@@ -46,7 +46,7 @@ def fold(partitions: Sequence[PartitionState], event: Mapping[str, Any]) -> None
     rows: dict[tuple[str, str], Any] = {(ORDERS_TABLE, key): change.after}
     rows[OUTCOMES_TABLE, "accepted"] = 1 + (tables[OUTCOMES_TABLE].get("accepted") or 0)
     for aggregate in AGGREGATES:
-        for row_key, delta in aggregate.contributions(change):
+        for row_key, delta in aggregate.contributions([change]).items():
             row = tables[aggregate.name].get(row_key)
             rows[aggregate.name, row_key] = delta if row is None else aggregate.merge(row, delta)
     for (table, row_key), row in rows.items():
