@@ -1,5 +1,10 @@
-"""`make run`: one worker in the foreground, the sample orders the first time, and a word on where to look."""
+"""`make run`: one worker in the foreground, the sample orders the first time, and a word on where to look.
 
+It takes no arguments; what there is to choose is in the environment: ORDERS_BROKER (embedded:// by default), redis://…,
+kafka://…; ORDERS_WEB_PORT (6066); ORDERS_DATA_DIR (.orderflow); all of them in docs/operating.md.
+"""
+
+import argparse
 import asyncio
 import json
 import logging
@@ -126,21 +131,23 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Check what a worker needs, run it, and return the exit code; what is missing is said in one line."""
+    argparse.ArgumentParser(
+        "make run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one line of our own says it
     try:
         settings = load_settings()
     except SettingsError as error:
         return _give_up(str(error), 2)
-    address, broker = web_address(settings), settings.broker
+    address = web_address(settings)
     if web_port_is_taken(settings):
         return _give_up(f"{address} is in use; beside another worker: {_second_worker(settings)}", 1)
     try:
         return asyncio.run(run(settings))
-    except Unavailable as error:
-        fault = f"no Kafka answers at {broker}: start one with `make kafka`, or set ORDERS_BROKER"
-        return _give_up(fault, error.exit_code)
     except EngineError as error:
-        return _give_up(str(error), error.exit_code)
+        hint = "; start one with `make kafka`, or leave ORDERS_BROKER out for the embedded broker"
+        no_kafka = isinstance(error, Unavailable) and settings.broker.startswith("kafka:")
+        return _give_up(f"{error}{hint if no_kafka else ''}", error.exit_code)
 
 
 def _give_up(fault: str, code: int) -> int:

@@ -84,10 +84,12 @@ class StepWorker(Worker):
         os._exit(code)
 
     def on_setup_root_logger(self, logger: Any, level: int) -> None:
-        """Silence the client library's lines, several per 100 ms while a broker is away: ours say it once."""
+        """Silence the libraries: aiokafka, several lines per 100 ms while a broker is away; Faust, two per service."""
         super().on_setup_root_logger(logger, level)
         if level > logging.DEBUG:
             logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+            for library in ("faust", "mode"):
+                logging.getLogger(library).setLevel(max(level, logging.WARNING))
 
     async def _sentinel_task(self) -> None:
         """Close the loop at once: Faust would wait a second here."""

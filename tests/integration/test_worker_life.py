@@ -85,7 +85,7 @@ def test_an_idle_worker_stops_at_once(kafka: LocalKafka, signal_: signal.Signals
         assert "ERROR" not in worker.output
 
 
-@pytest.mark.parametrize("after", ["Starting...", "Created topics", "Web", "Executing _on_partitions_assigned"])
+@pytest.mark.parametrize("after", ["Starting...", "Created topics", "Web", "claimed"])
 def test_a_worker_that_is_still_starting_stops_too(job: Job, after: str) -> None:
     """At whatever point of its start the signal comes."""
     with job.worker() as worker:

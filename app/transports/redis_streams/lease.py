@@ -64,6 +64,7 @@ class RedisLease:
         self._position = committed
         self._stream = keys.stream(topics.orders, partition)
         self._ready: deque[StreamRecord] = deque()
+        self._block_ms: int | None = None  # the first answer is wanted at once: it tells where the partition ends
         self._entry_bytes = READ_BYTES / FIRST_ENTRIES
         self._outputs: dict[tuple[str, int], Packer] = {}
         self._keep = {
@@ -109,15 +110,16 @@ class RedisLease:
             log.error("%s; going on without them", lost)
             self._position = self._first
 
-    async def read(self, max_records: int) -> Batch | None:
+    async def read(self, max_records: int) -> Batch:
         """Return the records that follow the last ones read, waiting up to a second for some."""
         if not self._ready:
-            await self._fetch(BLOCK_MS)
+            await self._fetch(self._block_ms)
+            self._block_ms = BLOCK_MS
             if 0 < len(self._ready) < FEW_RECORDS:
                 await asyncio.sleep(LINGER_SECONDS)
                 await self._fetch(None)
         if not self._ready:
-            return None
+            return Batch((), self._position, self._position, self._end)
         records = list(islice(self._ready, max_records))
         if len(records) == len(self._ready):
             self._ready.clear()
