@@ -9,15 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
-
-from app.commands._sending import key_of
 from tools.local_kafka import free_port
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,14 +34,14 @@ class Progress:
 
 
 class Candidate:
-    """A worker process of any kind. `app` is what `faust -A` gets."""
+    """A worker process of any kind."""
 
-    def __init__(self, app: str, env: dict[str, str], log: Path) -> None:
-        self.port = free_port()
+    def __init__(self, command: Sequence[str], port: int, env: dict[str, str], log: Path) -> None:
+        self.port = port
         self.log = log
         self._file = log.open("wb")
         self.process = subprocess.Popen(
-            [BIN / "faust", "-A", app, "worker", "-l", "info", "--web-port", str(self.port)],
+            command,
             env={**os.environ, **env, "ORDERS_WEB_PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
             stdout=self._file,
             stderr=subprocess.STDOUT,
@@ -99,41 +96,21 @@ class Candidate:
         self._file.close()
 
 
+def running(app: str, env: dict[str, str], log: Path) -> AbstractContextManager[Candidate]:
+    """Run a worker of `faust -A app` for the length of a `with` block."""
+    port = free_port()
+    command = [str(BIN / "faust"), "-A", app, "worker", "-l", "info", "--web-port", str(port)]
+    return running_command(command, env, log, port)
+
+
 @contextmanager
-def running(app: str, env: dict[str, str], log: Path) -> Iterator[Candidate]:
-    """Run a worker for the length of a `with` block."""
-    candidate = Candidate(app, env, log)
+def running_command(command: Sequence[str], env: dict[str, str], log: Path, port: int = 0) -> Iterator[Candidate]:
+    """Run a worker by its command line for the length of a `with` block."""
+    candidate = Candidate(command, port, env, log)
     try:
         yield candidate
     finally:
         candidate.stop()
-
-
-def fill(bootstrap: str, topic: str, lines: Iterable[bytes]) -> int:
-    """Send lines keyed by customer, as `emit` does but faster; returns how many."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "partitioner": "murmur2_random",
-            "linger.ms": 50,
-            "queue.buffering.max.messages": 1_000_000,
-            "queue.buffering.max.kbytes": 1_000_000,
-            "enable.idempotence": True,
-        }
-    )
-    count = 0
-    for line in lines:
-        while True:
-            try:
-                producer.produce(topic, key=key_of(line), value=line)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        count += 1
-        if count % 2_000 == 0:
-            producer.poll(0)
-    producer.flush()
-    return count
 
 
 def drain(candidate: Candidate, total: int) -> tuple[float, float, float]:
