@@ -82,14 +82,13 @@ def users_of(data_dir: Path, number: int) -> Iterator[list[User]]:
             user.kill()
 
 
-def processes(data_dir: Path, name: str = "") -> list[int]:
-    """Return the ids of the processes that run in the server's folder: its keepers and servers, or those so named."""
-    folder, found = data_dir.resolve() / "embedded", []
+def processes(data_dir: Path) -> dict[int, str]:
+    """Return the command lines of the processes that run in the server's folder, by their ids."""
+    folder, found = data_dir.resolve() / "embedded", {}
     for entry in Path("/proc").iterdir():
         try:
-            here = entry.name.isdigit() and (entry / "cwd").readlink() == folder
-            if here and name in (entry / "cmdline").read_text(errors="replace"):
-                found.append(int(entry.name))
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+                found[int(entry.name)] = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
         except OSError:  # it has ended, or is another user's
             continue
     return found
@@ -97,12 +96,13 @@ def processes(data_dir: Path, name: str = "") -> list[int]:
 
 def keepers(data_dir: Path) -> list[int]:
     """Return the process ids of the folder's keepers."""
-    return processes(data_dir, "keeper.py")
+    return [pid for pid, command in processes(data_dir).items() if "keeper.py" in command]
 
 
 def servers(data_dir: Path) -> list[int]:
     """Return the process ids of the folder's servers."""
-    return [pid for pid in processes(data_dir) if pid not in keepers(data_dir)]
+    found = processes(data_dir).items()
+    return [pid for pid, command in found if "valkey.sock" in command and "keeper.py" not in command]
 
 
 def kill(pid: int) -> None:
@@ -136,7 +136,9 @@ def run_id(socket: Path) -> str:
 
 
 def _lives(pid: int) -> bool:
+    process = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list((process / "task").iterdir())) > 1  # a thread that still ends holds the locks
     except OSError:
         return False

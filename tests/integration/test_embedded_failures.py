@@ -1,7 +1,9 @@
+import fcntl
 import logging
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ import redis
 
 from app.engine.errors import Refused, Unavailable
 from app.transports.embedded import EmbeddedServer, binary
+from app.transports.embedded.command import server_command
+from app.transports.embedded.ping import PONG, ping
 from tests.integration.embedded_kit import client, keepers, kill, run_id, servers, users_of, wait_until_ended
 from tests.waiting import wait_until
 
@@ -42,7 +46,7 @@ def test_a_killed_server_comes_back_with_all_that_it_acknowledged(tmp_path: Path
 
 
 def test_a_killed_keeper_takes_its_server_along(tmp_path: Path, server: EmbeddedServer) -> None:
-    """The next `ensure` gives a server with a keeper again, and never are there two servers."""
+    """The next `ensure` gives a server with a keeper again, never the one that is about to end, and never two."""
     (keeper,), (former,) = keepers(tmp_path), servers(tmp_path)
     with client(server.socket) as connected:
         connected.set("kept", "yes")
@@ -66,28 +70,28 @@ def test_everything_killed_at_once_comes_back(tmp_path: Path, server: EmbeddedSe
         assert connected.ping()
 
 
-def test_an_orphan_is_told_to_end_before_a_new_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a server outlives its keeper (not on Linux, so it is made to here), the next keeper ends it first."""
-    plain = tmp_path / "valkey-server"
-    plain.write_text(f'#!/bin/sh\ntrap "" TERM\nexec {binary.find_binary()} "$@" --shutdown-on-sigterm nosave\n')
-    plain.chmod(0o755)
-    monkeypatch.setattr("app.transports.embedded.server.find_binary", lambda: plain)
-    data, user = tmp_path / "data", EmbeddedServer(tmp_path / "data")
-    user.ensure()
-    (orphan,) = servers(data)
-    stopped = keepers(data)[0]
-    os.kill(orphan, signal.SIGSTOP)  # so that it cannot follow its keeper at once
-    kill(stopped)
+def test_a_server_without_a_keeper_is_ended_before_another_starts(tmp_path: Path) -> None:
+    """Where no signal tells a server of its keeper's death, the next keeper does, and waits for its end."""
+    folder = tmp_path / "embedded"
+    folder.mkdir()
+    lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    command = server_command(binary.find_binary(), "always")
+    orphan = subprocess.Popen(command, cwd=folder, pass_fds=[lock])
+    os.close(lock)
+    wait_until(lambda: ping(folder / "valkey.sock", 1) == PONG, 20, "the server without a keeper")
+    orphan.send_signal(signal.SIGSTOP)
+    user = EmbeddedServer(tmp_path)
     waiting = threading.Thread(target=user.ensure)
     waiting.start()
-    wait_until(lambda: len(keepers(data)) == 1, 10, "a new keeper")
-    assert servers(data) == [orphan]
-    os.kill(orphan, signal.SIGCONT)
+    wait_until(lambda: bool(keepers(tmp_path)), 20, "a keeper")
+    assert servers(tmp_path) == [orphan.pid]
+    orphan.send_signal(signal.SIGCONT)
+    assert orphan.wait(20) == 0
     waiting.join(20)
-    assert len(servers(data)) == 1
-    assert servers(data) != [orphan]
+    assert len(servers(tmp_path)) == 1
     user.close()
-    wait_until_ended(data)
+    wait_until_ended(tmp_path)
 
 
 def test_a_stale_socket_is_no_obstacle(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.engine.errors import Refused, Unavailable
 from app.transports.embedded.command import LOG, PID, SOCKET
+from app.transports.embedded.keeper import ORPHAN_SOCKET
 
 SOCKET_PATH_BYTES = 103
 """The longest path of a unix socket: 108 bytes on Linux and 104 on macOS, the closing zero included."""
@@ -58,6 +59,11 @@ class Folder:
                 f"only {free / 2**20:.1f} MB are left on the disk of {self.path}, which is too little to go on: "
                 f"make room, or set ORDERS_DATA_DIR to a folder on another disk"
             )
+
+    def put_socket_aside(self) -> None:
+        """Let nobody reach a server that lost its keeper: it is about to end. The next keeper finds it there."""
+        with self.usable(), suppress(FileNotFoundError):
+            (self.path / SOCKET).replace(self.path / ORPHAN_SOCKET)
 
     @contextmanager
     def usable(self) -> Iterator[None]:

@@ -21,6 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 LOG, SOCKET = Path("server.log"), "valkey.sock"
+ORPHAN_SOCKET = "orphan.sock"
+"""Where the socket of a server is that lost its keeper."""
+
 LOG_BYTES = 10_000_000
 STOP_SECONDS = 10.0
 CALM_SECONDS = 30.0
@@ -115,11 +118,12 @@ def wait_for_former_server() -> int:
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(1)
-                connection.connect(SOCKET)
+                connection.connect(ORPHAN_SOCKET)
                 connection.sendall(b"SHUTDOWN NOSAVE NOW FORCE\r\n")
         except OSError:
             pass
         fcntl.flock(lock, fcntl.LOCK_EX)
+    Path(ORPHAN_SOCKET).unlink(missing_ok=True)
     return lock
 
 

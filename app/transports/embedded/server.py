@@ -115,6 +115,7 @@ class EmbeddedServer:
             if failure is not None:
                 raise failure
             command = server_command(find_binary(), self._fsync)
+            self._folder.put_socket_aside()
             with self._folder.usable(), self._folder.log.open("ab") as log:
                 # In a session of its own, which Ctrl-C in a terminal does not reach. This ends once it has forked.
                 subprocess.run(  # noqa: S603 - our own script, with our own arguments
