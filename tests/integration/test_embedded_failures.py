@@ -94,13 +94,16 @@ def test_a_server_without_a_keeper_is_ended_before_another_starts(tmp_path: Path
     wait_until_ended(tmp_path)
 
 
-def test_a_stale_socket_is_no_obstacle(tmp_path: Path) -> None:
-    """Nobody listens at a socket that a crash or a copied folder left behind."""
+def test_what_a_crash_left_is_no_obstacle(tmp_path: Path) -> None:
+    """Nobody listens at the old socket, and half of a rewritten file only takes room."""
     (tmp_path / "embedded").mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "embedded" / "valkey.sock"))
+    half = tmp_path / "embedded" / "temp-rewriteaof-4711.aof"
+    half.write_bytes(b"half")
     user = EmbeddedServer(tmp_path)
     user.ensure()
+    assert not half.exists()
     user.close()
     wait_until_ended(tmp_path)
 

@@ -33,10 +33,10 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "aof-use-rdb-preamble": ("yes",),
     "aof-load-truncated": ("yes",),  # the half-written end that a power loss leaves was never acknowledged
     "no-appendfsync-on-rewrite": ("no",),
-    # Live data is often small beside what is written, so that a lower limit would rewrite all the time. 128 MB load in
-    # a second or two.
+    # Live data is often small beside what is written, so that a lower limit would rewrite all the time. 256 MB load in
+    # one or two seconds.
     "auto-aof-rewrite-percentage": ("100",),
-    "auto-aof-rewrite-min-size": ("128mb",),
+    "auto-aof-rewrite-min-size": ("256mb",),
     # State may never be dropped for want of memory.
     "maxmemory": ("0",),
     "maxmemory-policy": ("noeviction",),

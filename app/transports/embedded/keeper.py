@@ -123,7 +123,8 @@ def wait_for_former_server() -> int:
         except OSError:
             pass
         fcntl.flock(lock, fcntl.LOCK_EX)
-    Path(ORPHAN_SOCKET).unlink(missing_ok=True)
+    for left in (Path(ORPHAN_SOCKET), *Path().glob("temp-*.aof")):  # rewrites cut short, each as large as all data
+        left.unlink(missing_ok=True)
     return lock
 
 
