@@ -11,9 +11,9 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 .PHONY: help setup run test acceptance kafka lint format lock bench clean
 
 help: ## show this list
-	@echo "Orderflow. Start with \`make kafka\` in one terminal and \`make run\` in another."
+	@echo "Orderflow. Start with \`make run\`."
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Options: ORDERS_BROKER=kafka://host:port make run    make test ARGS='-k money'    make lock UPGRADE=1"
+	@echo "Options: ORDERS_BROKER=redis://host:6379/0 make run    make test ARGS='-k money'    make lock UPGRADE=1"
 
 setup: $(READY) ## create .venv with everything in it
 
@@ -31,10 +31,10 @@ run: $(READY) ## start a worker on ORDERS_BROKER and send the sample orders the 
 kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until Ctrl-C
 	@$(BIN)/python -m tools.local_kafka $(ARGS)
 
-test: $(READY) ## run the tests (those that take minutes excepted)
+test: $(READY) ## run the tests that this machine can run (those that take minutes excepted)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
-acceptance: $(READY) ## run all acceptance tests: real Kafka, workers and brokers killed; minutes
+acceptance: $(READY) ## run all acceptance tests: real brokers, workers and brokers killed; minutes
 	$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 lint: $(READY) ## check style, types and layers
@@ -47,8 +47,8 @@ format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure throughput and latency beside stock Faust
-	$(BIN)/python benchmarks/throughput.py $(ARGS)
+bench: $(READY) ## measure throughput, latency, recovery and memory (ARGS='--broker embedded')
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 # Hashes, but no addresses: whoever installs decides where from.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
