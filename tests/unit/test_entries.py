@@ -1,0 +1,62 @@
+"""How records are packed into the entries of a stream: whatever was put in comes out, in order, at its offset."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer, StreamRecord, unpack
+
+KEYS = st.none() | st.binary(max_size=20)
+HEADERS = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=10)), max_size=3)
+RECORDS = st.lists(st.tuples(KEYS, KEYS, HEADERS, st.integers(0, 2**50)), min_size=1, max_size=30)
+
+
+def packed(records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]) -> list[StreamRecord]:
+    """Return what a reader finds, reading from offset 100."""
+    packer = Packer()
+    for key, value, headers, timestamp in records:
+        packer.add(key, value, headers, timestamp)
+    found: list[StreamRecord] = []
+    for count, content in packer.finish():
+        unpacked = unpack(content, 100 + len(found))
+        assert len(unpacked) == count
+        found += unpacked
+    return found
+
+
+@given(RECORDS)
+def test_records_come_out_as_they_went_in(
+    records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]],
+) -> None:
+    """Key, value (null and empty are two things), headers and timestamp, in order, with offsets that have no gaps."""
+    found = packed(records)
+    assert [(r.key, r.value, list(r.headers), r.timestamp) for r in found] == records
+    assert [r.offset for r in found] == list(range(100, 100 + len(records)))
+
+
+@given(st.lists(st.integers(0, 2 * ENTRY_BYTES), min_size=1, max_size=12))
+def test_an_entry_holds_no_more_than_its_bytes(sizes: list[int]) -> None:
+    """But for a record that is larger by itself."""
+    packer = Packer()
+    for size in sizes:
+        packer.add(b"", bytes(size), (), 1)
+    entries = packer.finish()
+    assert sum(entry.records for entry in entries) == len(sizes)
+    assert all(entry.records == 1 or len(entry.packed) < ENTRY_BYTES + 1_000 for entry in entries)
+
+
+def test_an_entry_holds_no_more_than_so_many_records() -> None:
+    """However small they are."""
+    packer = Packer()
+    for _ in range(2 * ENTRY_RECORDS + 1):
+        packer.add(b"k", b"v", (), None)
+    assert [entry.records for entry in packer.finish()] == [ENTRY_RECORDS, ENTRY_RECORDS, 1]
+
+
+def test_a_record_without_a_time_gets_the_present_one() -> None:
+    """In milliseconds."""
+    (record,) = packed([(b"k", b"v", [], 5)])
+    assert record.timestamp == 5
+    packer = Packer()
+    packer.add(b"k", b"v", (), None)
+    (entry,) = packer.finish()
+    assert unpack(entry.packed, 0)[0].timestamp > 1_700_000_000_000
