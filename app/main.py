@@ -1,5 +1,6 @@
 """The composition root: settings → transport, tables, agents, web, commands. The one place where parts meet."""
 
+import os
 import sys
 from functools import cache
 
@@ -10,7 +11,7 @@ from app.engine.clock import Clock
 from app.engine.errors import EngineError
 from app.pipeline import OrderPipeline
 from app.runtime.application import OrderflowApp
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings, unknown_settings
 from app.tables import TABLES
 from app.transports import transport_for
 from app.version import VERSION
@@ -20,6 +21,8 @@ from app.web.routes import add_api
 @cache
 def build() -> OrderflowApp:
     """Return the application as the environment sets it up; a bad setting ends the program with one line."""
+    for line in unknown_settings(os.environ):
+        print(f"orderflow: warning: {line}", file=sys.stderr)  # noqa: T201 - nothing is set up yet that could log
     try:
         return compose(load_settings())
     except (SettingsError, EngineError) as error:

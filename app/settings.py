@@ -1,6 +1,8 @@
 """Every setting of the application, read from the environment once. Nothing is opened or connected here."""
 
 import socket
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -80,6 +82,17 @@ class Settings(BaseSettings):
 
 class SettingsError(Exception):
     """A setting has a value that cannot be used; the text names the variable and the fault, one a line."""
+
+
+def unknown_settings(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that looks like a misspelt setting of ours; others may begin with ORDERS_ too."""
+    known = [f"ORDERS_{name.upper()}" for name in Settings.model_fields]
+    guesses = {
+        name: get_close_matches(name, known, n=1, cutoff=0.85)
+        for name in sorted(environ)
+        if name.startswith("ORDERS_") and name not in known
+    }
+    return [f"{name} is no setting; is {guess[0]} meant?" for name, guess in guesses.items() if guess]
 
 
 @cache

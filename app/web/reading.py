@@ -109,10 +109,13 @@ async def _add_all(table: str, rows: Rows, parts: Rows) -> None:
 
 
 def _sentence(reasons: Mapping[int, str]) -> str:
-    """Return which partitions cannot be read, and why: "partitions 1, 3: no answer from …; partition 2: …"."""
+    """Return which partitions cannot be read, and why: "partitions 1, 3: no answer from …; partition 2 is loading …"."""
     partitions = defaultdict(list)
     for partition, reason in sorted(reasons.items()):
         partitions[reason].append(str(partition))
     return "; ".join(
-        f"partition{'s' if len(those) > 1 else ''} {', '.join(those)}: {reason}" for reason, those in partitions.items()
+        reason
+        if reason.startswith("partition ")  # an owner says which of those that it was asked for
+        else f"partition{'s' if len(those) > 1 else ''} {', '.join(those)}: {reason}"
+        for reason, those in partitions.items()
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings, unknown_settings
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +144,9 @@ def test_other_workers_are_told_an_address_that_they_can_use(
 ) -> None:
     """Where the server listens on every address, the machine's name; and whatever ORDERS_WEB_URL says."""
     assert given(monkeypatch, **variables).web_address(8080) == expected
+
+
+def test_a_misspelt_setting_is_noticed() -> None:
+    """Only one that is close to a setting of ours: others may have variables of that prefix too."""
+    environ = {"ORDERS_PARTITION": "8", "ORDERS_BROKER": "embedded://", "ORDERS_SHOP_NAME": "x", "PATH": "/bin"}
+    assert unknown_settings(environ) == ["ORDERS_PARTITION is no setting; is ORDERS_PARTITIONS meant?"]
