@@ -109,7 +109,7 @@ async def _add_all(table: str, rows: Rows, parts: Rows) -> None:
 
 
 def _sentence(reasons: Mapping[int, str]) -> str:
-    """Return which partitions cannot be read, and why: "partitions 1, 3: no answer from …; partition 2 is loading …"."""
+    """Return which partitions cannot be read, and why: "partitions 1, 3: no answer …; partition 2 is loading …"."""
     partitions = defaultdict(list)
     for partition, reason in sorted(reasons.items()):
         partitions[reason].append(str(partition))
