@@ -5,7 +5,7 @@ import sys
 from functools import cache
 
 from agents import orders
-from app.commands import dump, emit, show
+from app.commands import dump, emit, foreign, show
 from app.delivery.dead_letters import DeadLetters
 from app.engine.clock import Clock
 from app.engine.errors import EngineError
@@ -40,6 +40,7 @@ def compose(settings: Settings) -> OrderflowApp:
     dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, VERSION)
     orders.register(app, OrderPipeline(app.topic_names, settings.partitions, dead_letters, clock))
     app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port)))
+    foreign.drop_foreign()
     emit.register(app, lambda: transport.open_sender(settings), app.topic_names.orders)
     show.register(app, lambda: transport.open_state(settings))
     dump.register(app, lambda: transport.open_state(settings))
