@@ -1,17 +1,17 @@
-"""How this application connects to a Redis server: address, security, time-outs; and its errors become ours."""
+"""How this application connects to a Redis server: address, login, TLS, time-outs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import ssl
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
+from app.engine.errors import Inconsistent, Refused, Unavailable
 from app.settings import Settings
+from app.transports.redis_streams.cluster import Node, nodes_by_slot
+from app.transports.redis_streams.failures import describe, translated
 
 Client = Any
 """A `redis.asyncio.Redis`: the types it ships are those of its synchronous twin as well, and fit neither."""
@@ -21,40 +21,32 @@ CONNECT_SECONDS = 5.0
 ANSWER_SHARE = 1 / 3
 """How much of the broker time-out one answer may take, before what was asked counts as unknown."""
 
-_NOT_THERE = (
-    redis_errors.ConnectionError,
-    redis_errors.TimeoutError,
-    redis_errors.ReadOnlyError,
-    redis_errors.ClusterDownError,
-    redis_errors.MovedError,
-    redis_errors.AskError,
-    TimeoutError,
-    OSError,
-)
-_REFUSED = (
-    redis_errors.AuthenticationError,
-    redis_errors.AuthenticationWrongNumberOfArgsError,
-    redis_errors.NoPermissionError,
-    redis_errors.AuthorizationError,
-)
-_REFUSED_TEXTS = ("NOAUTH", "NOPERM", "WRONGPASS", "ACL failure", "can't access", "invalid DB index", "out of range")
-_FULL_TEXTS = ("MISCONF", "OOM ", "MASTERDOWN", "READONLY", "BUSY ", "LOADING", "NOREPLICAS", "CLUSTERDOWN")
+WRITE_THIS = "write redis://[user:password@]host[:port][/database] (rediss:// with TLS)"
 
 
 class RedisServer:
-    """Where our keys are. Nothing is connected here. `name` is what it is called in messages: never with a password."""
+    """Where our keys are. Nothing is connected here. `name` is what it is called in messages: never with a password.
+
+    `slot` is that of our keys, once it is known that the server is a node of a cluster.
+    """
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.name = name
         self.settings = settings
+        self.slot: int | None = None
 
     async def ensure(self) -> None:
         """Make sure that there is a server, as far as that is ours to do; raises the engine's errors."""
 
-    def client(self) -> Client:
+    @property
+    def answer_seconds(self) -> float:
+        """How long an answer may take."""
+        return self.settings.broker_timeout * ANSWER_SHARE
+
+    def client(self, most_seconds: float = 600.0) -> Client:
         """Return a client with one connection of its own, which is opened by its first command.
 
-        It never repeats a command: only we know which may be.
+        It never repeats a command: only we know which may be. No answer may take longer than `most_seconds`.
         """
         return Redis(
             **self.address(),
@@ -62,8 +54,8 @@ class RedisServer:
             client_name=f"orderflow-{self.settings.app_id}",
             protocol=2,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=self.settings.broker_timeout * ANSWER_SHARE,
-            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=min(self.answer_seconds, most_seconds),
+            socket_connect_timeout=min(CONNECT_SECONDS, most_seconds),
             socket_read_size=1 << 20,
         )
 
@@ -71,81 +63,76 @@ class RedisServer:
         """Return the client's options that say where the server is, and who we are."""
         raise NotImplementedError
 
-    def moved(self, host: str, port: int) -> None:
-        """Go to this node of a cluster from now on."""
-        raise NotImplementedError
-
 
 class RemoteServer(RedisServer):
-    """The server that a `redis://` or `rediss://` address names."""
+    """The server that a `redis://` or `rediss://` address names, or the node of its cluster that holds our keys."""
 
     def __init__(self, settings: Settings) -> None:
-        url = urlsplit(settings.broker)
+        # What cannot be read is not shown: it may hold a password.
         try:
-            self._port, self._db = url.port or DEFAULT_PORT, int(url.path.strip("/") or 0)
-        except ValueError as error:
-            raise Inconsistent(f"ORDERS_BROKER has no valid port or database number ({error})") from error
-        if not url.hostname or url.query:
-            wrong = f"has options that are not known: ?{url.query}" if url.query else "names no server"
-            raise Inconsistent(f"ORDERS_BROKER {wrong}; write redis://host:port/0 (rediss:// with TLS)")
-        super().__init__(settings, f"{url.hostname}:{self._port}" + (f"/{self._db}" if self._db else ""))
+            url = urlsplit(settings.broker)
+            host, port, db = url.hostname, url.port or DEFAULT_PORT, int(url.path.strip("/") or 0)
+        except ValueError:
+            raise Inconsistent(
+                "ORDERS_BROKER has no valid host, port or database number (a user or password with any of /?#[]@:% "
+                f"must be percent-encoded); {WRITE_THIS}"
+            ) from None
+        if not host or url.query or url.fragment or db < 0:
+            raise Inconsistent(
+                f"ORDERS_BROKER names no server, or has options after it, which are not known; {WRITE_THIS}"
+            )
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(settings, shown + (f"/{db}" if db else ""))
         password = settings.redis_password.get_secret_value() if settings.redis_password else None
-        self._host = url.hostname
-        self._tls = url.scheme == "rediss"
+        self._node, self._db = Node(host, port), db
+        self._known: tuple[Node, ...] = (self._node,)
         self._username = unquote(url.username) if url.username else settings.redis_username
         self._password = unquote(url.password) if url.password else password
+        self._tls = _tls_options(settings) if url.scheme == "rediss" else {}
 
     def address(self) -> dict[str, Any]:
         """Return host, port, database, login and TLS files."""
-        options: dict[str, Any] = {
-            "host": self._host,
-            "port": self._port,
-            "db": self._db,
-            "username": self._username,
-            "password": self._password,
-        }
-        if self._tls:
-            files = {
-                "ssl_ca_certs": self.settings.redis_ca_file,
-                "ssl_certfile": self.settings.redis_cert_file,
-                "ssl_keyfile": self.settings.redis_key_file,
-            }
-            options |= {"ssl": True} | {name: str(path) for name, path in files.items() if path is not None}
-        return options
+        login = {"username": self._username, "password": self._password}
+        return {"host": self._node.host, "port": self._node.port, "db": self._db, **login, **self._tls}
 
-    def moved(self, host: str, port: int) -> None:
-        """Go to this node of a cluster from now on."""
-        self._host, self._port = host or self._host, port
+    async def ensure(self) -> None:
+        """In a cluster, go to the node that holds our slot now; any node that answers is asked."""
+        if self.slot is None:
+            return
+        failure = Unavailable(f"no node of the cluster of {self.name} holds slot {self.slot}")
+        for node in (self._node, *self._known):
+            self._node = node
+            client = self.client(CONNECT_SECONDS)
+            try:
+                with translated(f"asking {node.host}:{node.port} for the nodes of its cluster"):
+                    holders = nodes_by_slot(await client.execute_command("CLUSTER SLOTS"), node)
+            except Unavailable as error:
+                failure = error
+                continue
+            finally:
+                await client.aclose()
+            holder = next((found for slots, found in holders if self.slot in slots), None)
+            if holder is not None:
+                self._node, self._known = holder, tuple(dict.fromkeys((*(found for _, found in holders), *self._known)))
+                return
+        raise failure
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn what the client raises into the engine's errors; `doing` says what was being done, to what."""
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    """Return the client's options for TLS; raises `Refused` where the files cannot be used."""
+    files = {"ca": settings.redis_ca_file, "cert": settings.redis_cert_file, "key": settings.redis_key_file}
+    paths = {name: None if path is None else str(path) for name, path in files.items()}
     try:
-        yield
-    except EngineError:
-        raise
-    except _REFUSED as error:
-        raise _refused(doing, error) from error
-    except _NOT_THERE as error:
-        raise Unavailable(f"Redis did not answer while {doing}: {describe(error)}") from error
-    except redis_errors.RedisError as error:
-        text = str(error)
-        if any(part in text for part in _REFUSED_TEXTS):
-            raise _refused(doing, error) from error
-        if any(part in text for part in _FULL_TEXTS):
-            raise Unavailable(f"Redis takes no writes now, while {doing}: {describe(error)}") from error
-        raise EngineError(f"Redis failed while {doing}: {describe(error)}") from error
-
-
-def _refused(doing: str, error: Exception) -> Refused:
-    return Refused(
-        f"Redis refuses {doing}: {describe(error)}; check user, password and rights "
-        "(ORDERS_BROKER, ORDERS_REDIS_USERNAME, ORDERS_REDIS_PASSWORD)"
-    )
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one short line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.removesuffix(".")
+        context = ssl.create_default_context(cafile=paths["ca"])
+        if paths["cert"]:
+            context.load_cert_chain(paths["cert"], paths["key"])
+    except (OSError, ssl.SSLError) as error:
+        given = ", ".join(f"ORDERS_REDIS_{name.upper()}_FILE={path}" for name, path in paths.items() if path)
+        raise Refused(f"the TLS files cannot be used ({describe(error)}): {given}") from error
+    return {
+        "ssl": True,
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": paths["ca"],
+        "ssl_certfile": paths["cert"],
+        "ssl_keyfile": paths["key"],
+    }

@@ -7,7 +7,8 @@ Key space (`T` = topic, `P` = partition, `G` = application id, which names the g
 - `{tag}:topic:T:P:offsets` hash: `end`, and `group:G` = the next offset of each group that reads the topic
 - `{tag}:group:G:members` sorted set: worker → its last heartbeat, ms of the server's clock
 - `{tag}:group:G:assignment` string: JSON, who shall own what (see membership.py)
-- `{tag}:group:G:lease:P` hash: `token`, which rises with every claim, and `owner` while there is one
+- `{tag}:group:G:lease:P` hash: `token`, which rises with every claim, `owner` while there is one, and what its last
+  commit left: `next` offset and number of `rows`, by which it shows when one was changed without the other
 - `{tag}:state:G:P` hash: `<table>/<key>` → row
 - `{tag}:sender:S` hash: `T:P` → number of the last entry of sender S there; expires
 """

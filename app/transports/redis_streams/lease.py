@@ -19,8 +19,9 @@ from app.engine.errors import Fenced, Inconsistent, Unavailable, Unknown
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.redis_streams.connection import Client, translated
+from app.transports.redis_streams.connection import ANSWER_SHARE, Client
 from app.transports.redis_streams.entries import Packer, StreamRecord, unpack
+from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import Keys
 from app.transports.redis_streams.scripts import Scripts
 
@@ -104,17 +105,24 @@ class RedisLease:
                 f"delete {self._keys.state(self.partition)} and the like too, or use another ORDERS_APP_ID"
             )
         if self._next_offset < self._first:
-            lost = f"{name}: {self._first - self._next_offset} records were deleted before they were read"
-            if self._settings.on_lost_records == "stop":
-                raise Inconsistent(f"{lost}; set ORDERS_ON_LOST_RECORDS=continue to go on without them")
-            log.error("%s; going on without them", lost)
+            self._lost(self._first - self._next_offset)
             self._position = self._first
+
+    def _lost(self, records: int) -> None:
+        """Say that records are gone; raises `Inconsistent` unless it is set that this is no reason to stop."""
+        lost = (
+            f"{self._topics.orders}[{self.partition}]: {records} records at offset {self._position} were deleted "
+            "before they were read"
+        )
+        if self._settings.on_lost_records == "stop":
+            raise Inconsistent(f"{lost}; set ORDERS_ON_LOST_RECORDS=continue to go on without them")
+        log.error("%s; going on without them", lost)
 
     async def read(self, max_records: int) -> Batch:
         """Return the records that follow the last ones read, waiting up to a second for some."""
         if not self._ready:
             await self._fetch(self._block_ms)
-            self._block_ms = BLOCK_MS
+            self._block_ms = min(BLOCK_MS, int(self._settings.broker_timeout * ANSWER_SHARE * 500))
             if 0 < len(self._ready) < FEW_RECORDS:
                 await asyncio.sleep(LINGER_SECONDS)
                 await self._fetch(None)
@@ -135,24 +143,29 @@ class RedisLease:
         with self._doing("reading"):
             found: Any = await self._client.xread({self._stream: f"0-{self._position}"}, count, block_ms)
             entries = found[0][1] if found else ()
-            if len(entries) == count:
+            if len(entries) == count or not (entries or self._ready):
                 end = await self._client.hget(self._keys.offsets(self._topics.orders, self.partition), "end")
                 self._end = int(end or 0)
+        if self._end < self._position and not entries:
+            raise Unknown(f"it ends at offset {self._end} now, and was read up to {self._position}; claiming it again")
         for entry_id, fields in entries:
-            end, packed = int(entry_id[2:]), fields[b"r"]
-            self._entry_bytes = 0.9 * self._entry_bytes + 0.1 * len(packed)
-            self._take(unpack(packed, end - int(fields[b"n"])))
+            try:
+                records = unpack(fields[b"r"], int(entry_id.removeprefix(b"0-")) - int(fields[b"n"]))
+            except (KeyError, ValueError, TypeError) as error:
+                raise Inconsistent(
+                    f"the entry {entry_id.decode()} of {self._stream} is none of ours: something else wrote it; "
+                    f"remove it (XDEL {self._stream} {entry_id.decode()})"
+                ) from error
+            self._entry_bytes = 0.9 * self._entry_bytes + 0.1 * len(fields[b"r"])
+            self._take(records)
         if entries and len(entries) < count:
             self._end = self._position
 
     def _take(self, records: Sequence[StreamRecord]) -> None:
         missed = records[0].offset - self._position
         if missed > 0:
-            raise Inconsistent(
-                f"{self._topics.orders}[{self.partition}]: {missed} records at offset {self._position} were deleted "
-                "before they were read; start again to see what is left"
-            )
-        self._ready.extend(records[-missed:] if missed else records)
+            self._lost(missed)
+        self._ready.extend(records[-missed:] if missed < 0 else records)
         self._position = records[-1].offset + 1
 
     def write(self, outputs: Sequence[Output]) -> None:

@@ -14,20 +14,21 @@ from typing import Any
 
 import orjson
 
-from app.engine.errors import EngineError, MembershipLost, Unavailable
+from app.engine.errors import EngineError, Inconsistent, MembershipLost, Unavailable
 from app.settings import Settings
 from app.transports.contract import OnAssigned, OnRevoked
-from app.transports.redis_streams.connection import RedisServer, translated
+from app.transports.redis_streams.connection import RedisServer
+from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import keys_for
-from app.transports.redis_streams.scripts import Scripts
+from app.transports.redis_streams.scripts import Session
 from app.transports.sharing import share
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 1.0
-CONFIRM_SECONDS = 0.25
-CONFIRM_SHARE = 2 / 3
-"""How much of the broker time-out may be spent on asking; an unanswered commit has taken the rest."""
+RETRY_SECONDS = 0.25
+CONFIRM_SECONDS = 2.0
+"""The least time for an answer: this process may itself have been away for longer than the broker time-out."""
 
 LEAVE_SECONDS = 1.0
 
@@ -49,8 +50,8 @@ class Membership:
         self._owned: frozenset[int] = frozenset()
         self._taken = ""  # the assignment that was taken in last
         self._generation = 0
-        self._client = server.client()
-        self._scripts = Scripts(self._client)
+        self._session = Session(server)
+        self._failing_since: float | None = None
         self._turn = asyncio.Lock()
         self._left = False
 
@@ -64,60 +65,73 @@ class Membership:
         with contextlib.suppress(EngineError, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS), self._turn:
                 with translated("leaving the group"):
-                    await self._client.zrem(self._keys.members, self.worker)
+                    await self._session.client.zrem(self._keys.members, self.worker)
         with contextlib.suppress(Exception):
-            await self._client.aclose()
+            await self._session.client.aclose()
 
     async def watch(self) -> None:
         """Send heartbeats and take in assignments until `stop`; raises `Refused`, `MembershipLost`, `Unavailable`.
 
         A server that is away is waited for: lanes notice for themselves, and say so after the broker time-out.
         """
-        loop = asyncio.get_running_loop()
         seconds = min(HEARTBEAT_SECONDS, self._settings.session_timeout / 3)
-        answered = loop.time()
         while not self._left:
             try:
-                assignment = await self._heartbeat()
-                answered = loop.time()
-                await self._take_in(assignment)
+                await self._take_in(await self._heartbeat())
             except Unavailable as error:
-                if loop.time() - answered > self._settings.broker_timeout:
+                if self._patience() <= 0:
                     raise
                 log.warning("No heartbeat: %s", error)
-                with contextlib.suppress(Unavailable):
-                    await self._server.ensure()
             await asyncio.sleep(seconds)
 
     async def confirm(self, partition: int) -> bool:
         """Ask the server, now, whether this worker shall own `partition`."""
         reason = "no answer"
         try:
-            async with asyncio.timeout(self._settings.broker_timeout * CONFIRM_SHARE):
+            async with asyncio.timeout(max(self._patience(), CONFIRM_SECONDS)):
                 while not self._left:
                     try:
-                        await self._server.ensure()
                         return partition in _share_of(await self._heartbeat(), self.worker)
                     except Unavailable as error:
                         reason = str(error)
-                    await asyncio.sleep(CONFIRM_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
         except TimeoutError as error:
-            raise Unavailable(f"no answer from {self._server.name} for too long: {reason}") from error
+            raise Unavailable(
+                f"no answer from {self._server.name} for {self._settings.broker_timeout:g} s "
+                f"(ORDERS_BROKER_TIMEOUT): {reason}"
+            ) from error
         return False
+
+    def _patience(self) -> float:
+        """Return for how many seconds more the server may stay away."""
+        now = asyncio.get_running_loop().time()
+        return self._settings.broker_timeout - (now - (self._failing_since or now))
 
     async def _heartbeat(self) -> str:
         """Say that this worker lives; return the assignment, made anew if the members are not those it is for."""
-        keys = [self._keys.members, self._keys.assignment]
         async with self._turn:
-            with translated("sending a heartbeat"):
-                session_ms = int(self._settings.session_timeout * 1000)
-                answer = await self._scripts("heartbeat", keys, [self.worker, session_ms])
-                assignment, *members = (part.decode() for part in answer)
-                wanted = self._assignment_for(assignment, members)
-                if wanted != assignment:
-                    answer = await self._scripts("assign", [self._keys.assignment], [assignment, wanted])
-                    assignment = answer.decode()
-        return str(assignment)
+            client, began = self._session.client, asyncio.get_running_loop().time()
+            try:
+                with translated("sending a heartbeat"):
+                    assignment = await self._ask()
+            except Unavailable:
+                if self._failing_since is None:
+                    self._failing_since = began
+                await self._session.renew(client)
+                raise
+        self._failing_since = None
+        return assignment
+
+    async def _ask(self) -> str:
+        keys = [self._keys.members, self._keys.assignment]
+        session_ms = int(self._settings.session_timeout * 1000)
+        answer = await self._session.scripts("heartbeat", keys, [self.worker, session_ms])
+        assignment, *members = (part.decode() for part in answer)
+        wanted: str = self._assignment_for(assignment, members)
+        if wanted == assignment:
+            return wanted
+        found: bytes = await self._session.scripts("assign", [self._keys.assignment], [assignment, wanted])
+        return found.decode()
 
     def _assignment_for(self, assignment: str, members: list[str]) -> str:
         """Return the assignment as it should be: as it is, if it is for these members and tells where we are."""
@@ -155,7 +169,10 @@ class Membership:
 
 def _parse(assignment: str) -> dict[str, Any]:
     """Return each member's web address and partitions."""
-    members: dict[str, Any] = orjson.loads(assignment) if assignment else {}
+    try:
+        members: dict[str, Any] = orjson.loads(assignment) if assignment else {}
+    except orjson.JSONDecodeError as error:
+        raise Inconsistent(f"the group's assignment is none of ours: {assignment[:40]!r}; remove its key") from error
     return members
 
 

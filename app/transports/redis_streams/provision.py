@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
-from typing import Any
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from redis import exceptions as redis_errors
 
-from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
+from app.engine.errors import Inconsistent, Refused, Unavailable
 from app.settings import Settings
 from app.topics import topics_for
-from app.transports.redis_streams.connection import Client, RedisServer, describe, translated
+from app.transports.redis_streams.connection import CONNECT_SECONDS, Client, RedisServer
+from app.transports.redis_streams.failures import describe, translated
 from app.transports.redis_streams.keys import Keys, keys_for
 from app.transports.redis_streams.scripts import Scripts
 
@@ -24,52 +28,65 @@ LOADING_SECONDS = 600.0
 RETRY_SECONDS = 0.25
 OLDEST = (7, 0)
 
+T = TypeVar("T")
 
-async def wait_for_redis(server: RedisServer) -> None:
-    """Return once the server answers; raises `Unavailable` after `START_SECONDS`, `Refused` at once.
 
-    In a cluster, from then on the node is spoken to that holds our keys.
+async def when_ready(server: RedisServer, keys: Keys, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Return what `work` does with a client, once the server answers; it is done again when that goes away meanwhile.
+
+    In a cluster that is on the node that holds our keys. Raises `Unavailable` after `START_SECONDS`, others at once.
     """
     loop = asyncio.get_running_loop()
     started = loop.time()
     told = False
     while True:
         try:
-            await server.ensure()
-            client = server.client()
-            try:
-                with translated(f"connecting to {server.name}"):
-                    await client.ping()
-            finally:
-                await client.aclose()
+            await _find_node(server, keys)
+            async with aclosing(server.client(CONNECT_SECONDS)) as client:
+                return await work(client)
         except Unavailable as error:
             loading = isinstance(error.__cause__, redis_errors.BusyLoadingError)
             if loading and not told:
                 log.warning("The server %s is still loading its data; waiting for it", server.name)
                 told = True
-            if loop.time() - started > (LOADING_SECONDS if loading else START_SECONDS):
+            waited = loop.time() - started
+            if waited > (LOADING_SECONDS if loading else START_SECONDS):
                 cause = describe(error.__cause__ or error)
                 raise Unavailable(
-                    f"no Redis at {server.name} (ORDERS_BROKER) within {loop.time() - started:.0f} s: {cause}"
+                    f"no Redis at {server.name} (ORDERS_BROKER) within {waited:.0f} s: {cause}"
                 ) from error
-        else:
-            return
         await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _find_node(server: RedisServer, keys: Keys) -> None:
+    await server.ensure()
+    if server.slot is not None:
+        return
+    async with aclosing(server.client(CONNECT_SECONDS)) as client:
+        with translated(f"connecting to {server.name}"):
+            await client.ping()
+            if (await client.info("cluster")).get("cluster_enabled"):
+                server.slot = int(await client.execute_command("CLUSTER KEYSLOT", keys.topic("")))
+    await server.ensure()
 
 
 async def prepare(server: RedisServer, settings: Settings) -> None:
     """Wait for the server, check it, and make the topics; raises the engine's errors."""
-    await wait_for_redis(server)
     keys = keys_for(settings)
-    await find_node(server, keys)
-    client = server.client()
-    try:
+
+    async def look(client: Client) -> bool:
         with translated(f"looking at {server.name}"):
-            _check(await client.info(), server.name)
-            await _check_rights(client, keys, server.name)
-            await _ensure_topics(client, keys, settings)
-    finally:
-        await client.aclose()
+            info = await client.info()
+        _check(info, server.name)
+        await _check_rights(client, keys, server.name)
+        with translated(f"making the topics on {server.name}"):
+            await ensure_topics(client, keys, settings)
+        return bool(info.get("aof_enabled"))
+
+    if not await when_ready(server, keys, look):
+        log.warning(
+            "The server %s keeps no append-only file (appendonly no): a crash loses what came last", server.name
+        )
 
 
 def _check(info: dict[str, Any], name: str) -> None:
@@ -85,53 +102,23 @@ def _check(info: dict[str, Any], name: str) -> None:
             f"the server {name} has maxmemory-policy {policy}: it would delete state when its memory is full; "
             "set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in its configuration file)"
         )
-    if not info.get("aof_enabled"):
-        log.warning("The server %s keeps no append-only file (appendonly no): what it forgets in a crash is lost", name)
 
 
 async def _check_rights(client: Client, keys: Keys, name: str) -> None:
-    probe = f"{keys.tag}:probe"
-    try:
+    probe = f"{keys.tag}:probe:{secrets.token_hex(8)}"  # others may be probing at the same time
+    with translated(f"the commands that are needed on {name} (keys {keys.tag}:*)"):
         await Scripts(client)("probe", [probe], [])
         await client.xread({probe: "0-0"}, count=1)
         await client.hscan(probe, count=1)
+        await client.hsetnx(probe, "f", "1")
         await client.hget(probe, "f")
-        await client.hlen(probe)
-    except redis_errors.RedisError as error:
-        with translated(f"the commands that are needed on {name} (keys {keys.tag}:*)"):
-            raise
-        raise EngineError(describe(error)) from error  # translated always raises; this tells the type checker so
+        await client.hexists(probe, "f")
+        await client.delete(probe)
+        await client.zrem(probe, "f")
 
 
-async def find_node(server: RedisServer, keys: Keys) -> None:
-    """In a Redis Cluster, go to the node that holds the slot of our hash tag."""
-    client = server.client()
-    try:
-        with translated(f"looking for the cluster of {server.name}"):
-            if not (await client.info("cluster")).get("cluster_enabled"):
-                return
-            slot = int(await client.execute_command("CLUSTER KEYSLOT", keys.topic("")))
-            raw: list[Any] = await client.execute_command("CLUSTER SLOTS")
-    finally:
-        await client.aclose()
-    for slots, (host, port, *_) in _slots(raw):
-        if slot in slots:
-            server.moved(host, port)
-            return
-    raise Unavailable(f"no node of the cluster of {server.name} holds slot {slot}")
-
-
-def _slots(raw: Any) -> list[tuple[range, tuple[str, int]]]:
-    """Return who holds which slots, from the answer in whichever shape the client gives it."""
-    if isinstance(raw, dict):
-        return [(range(low, high + 1), found["primary"][:2]) for (low, high), found in raw.items()]
-    return [
-        (range(int(low), int(high) + 1), (host.decode() if isinstance(host, bytes) else host, int(port)))
-        for low, high, (host, port, *_), *_ in raw
-    ]
-
-
-async def _ensure_topics(client: Client, keys: Keys, settings: Settings) -> None:
+async def ensure_topics(client: Client, keys: Keys, settings: Settings) -> None:
+    """Make the topics that are not there; raises `Inconsistent` if one has another number of partitions."""
     for topic in topics_for(settings.topic_prefix, settings.app_id):
         await client.hsetnx(keys.topic(topic), "partitions", str(settings.partitions))
         count = int(await client.hget(keys.topic(topic), "partitions") or 0)

@@ -1,25 +1,60 @@
 """The Lua scripts beside this file, as calls of a client. Each file opens with its keys, arguments and answers."""
 
+import contextlib
+import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
 
-from app.transports.redis_streams.connection import Client
+from app.engine.errors import Unavailable
+from app.transports.redis_streams.connection import Client, RedisServer
 
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+_CHECKS = _read("checks")
 _SOURCES = {
-    name: files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    name: f"{_CHECKS}\n{_read(name)}"
     for name in ("append", "assign", "claim", "commit", "heartbeat", "probe", "release")
 }
+_DIGESTS = {name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in _SOURCES.items()}
 
 
 class Scripts:
     """The scripts on one client; a server that does not know one is sent it (it forgets them when it restarts)."""
 
     def __init__(self, client: Client) -> None:
-        self._scripts = {name: AsyncScript(client, source) for name, source in _SOURCES.items()}
+        self._client = client
 
     async def __call__(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script and return its answer, text as bytes; raises the client's errors."""
-        return await self._scripts[name](keys=keys, args=args)
+        try:
+            return await self._client.evalsha(_DIGESTS[name], len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._client.eval(_SOURCES[name], len(keys), *keys, *args)
+
+
+class Session:
+    """A client with its scripts, for what goes on for as long as the process does."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self.client: Client = server.client()
+        self.scripts = Scripts(self.client)
+
+    async def renew(self, failed: Client) -> None:
+        """Leave the connection of the client that failed: the server at its other end may be none of ours any more.
+
+        After a failover, it lives on as a replica; in a cluster, our keys may be on another node by now.
+        """
+        if failed is self.client:
+            with contextlib.suppress(Unavailable):
+                await self._server.ensure()
+        if failed is self.client:
+            self.client = self._server.client()
+            self.scripts = Scripts(self.client)
+        await failed.aclose()

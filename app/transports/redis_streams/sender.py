@@ -14,11 +14,12 @@ from typing import NamedTuple, Self
 from app.engine.errors import Unavailable
 from app.settings import Settings
 from app.topics import partition_of_key
-from app.transports.redis_streams.connection import Client, RedisServer, translated
+from app.transports.redis_streams.connection import RedisServer
 from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer
+from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import keys_for
 from app.transports.redis_streams.provision import prepare
-from app.transports.redis_streams.scripts import Scripts
+from app.transports.redis_streams.scripts import Session
 
 IN_FLIGHT = 20_000
 """Records taken and not yet acknowledged, at most; sending waits beyond that."""
@@ -44,8 +45,7 @@ class Sender:
         self._settings = settings
         self._keys = keys_for(settings)
         self._id = secrets.token_hex(8)
-        self._client: Client | None = None
-        self._scripts: Scripts | None = None
+        self._session: Session | None = None
         self._waiting: dict[tuple[str, int], deque[_Waiting]] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._numbers = itertools.count(1)
@@ -55,17 +55,16 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         await prepare(self._server, self._settings)
-        self._client = self._server.client()
-        self._scripts = Scripts(self._client)
+        self._session = Session(self._server)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        if self._client is not None:
+        if self._session is not None:
             with contextlib.suppress(Exception):
-                await self._client.aclose()
+                await self._session.client.aclose()
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Send a record to its key's partition (without one: to each in turn); waits while too many are under way.
@@ -120,7 +119,7 @@ class Sender:
 
     async def _append(self, topic: str, partition: int, count: int, packed: bytes) -> None:
         """Append an entry; waits while the partition is full or the server away, then raises `Unavailable`."""
-        assert self._scripts is not None, "enter it first"
+        assert self._session is not None, "enter it first"
         keys = [self._keys.stream(topic, partition), self._keys.offsets(topic, partition), self._keys.sender(self._id)]
         most = self._settings.redis_max_backlog
         args = [count, packed, most, f"{topic}:{partition}", next(self._numbers), FORGET_SECONDS]
@@ -128,13 +127,14 @@ class Sender:
         started = loop.time()
         while True:
             waited = loop.time() - started
+            client = self._session.client
             try:
                 with translated(f"sending to {topic}[{partition}]"):
-                    answer = await self._scripts("append", keys, args)
+                    answer = await self._session.scripts("append", keys, args)
             except Unavailable:
                 if waited > self._settings.broker_timeout:
                     raise
-                await self._server.ensure()
+                await self._session.renew(client)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if answer[0] == b"ok":

@@ -10,9 +10,10 @@ from app.engine.errors import Inconsistent
 from app.settings import Settings
 from app.topics import topics_for
 from app.transports.contract import StateRows
-from app.transports.redis_streams.connection import Client, RedisServer, translated
+from app.transports.redis_streams.connection import Client, RedisServer
+from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import keys_for
-from app.transports.redis_streams.provision import find_node, wait_for_redis
+from app.transports.redis_streams.provision import when_ready
 
 SCAN_ROWS = 2_000
 
@@ -28,23 +29,20 @@ class Snapshot:
         self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
-        await wait_for_redis(self._server)
-        await find_node(self._server, self._keys)
-        self._client = self._server.client()
-        try:
-            with translated(f"looking for the state of {self._keys.app_id}"):
-                count = await self._client.hget(self._keys.topic(self._topic), "partitions")
-        except BaseException:
-            await self._client.aclose()
-            raise
+        count = await when_ready(self._server, self._keys, self._count)
         if count is None:
-            await self._client.aclose()
             raise Inconsistent(
                 f"there is no state of {self._keys.app_id}: no worker has run with these settings yet "
                 "(ORDERS_BROKER, ORDERS_APP_ID, ORDERS_TOPIC_PREFIX)"
             )
         self.partitions = int(count)
+        self._client = self._server.client()
         return self
+
+    async def _count(self, client: Client) -> bytes | None:
+        with translated(f"looking for the state of {self._keys.app_id}"):
+            count: bytes | None = await client.hget(self._keys.topic(self._topic), "partitions")
+        return count
 
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:

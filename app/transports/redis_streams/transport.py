@@ -11,11 +11,12 @@ from app.topics import topics_for
 from app.transports.contract import OnAssigned, OnRevoked
 from app.transports.group_consumer import GroupConsumer, IdleFetcher
 from app.transports.redis_streams.broker import RedisBroker
-from app.transports.redis_streams.connection import RedisServer, RemoteServer, translated
+from app.transports.redis_streams.connection import Client, RedisServer, RemoteServer
+from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import keys_for
 from app.transports.redis_streams.membership import Membership
 from app.transports.redis_streams.producer import RedisProducer
-from app.transports.redis_streams.provision import find_node, prepare, wait_for_redis
+from app.transports.redis_streams.provision import prepare, when_ready
 from app.transports.redis_streams.sender import Sender
 from app.transports.redis_streams.snapshot import Snapshot
 
@@ -48,17 +49,15 @@ class RedisTransport(Transport):
         """Return whether no order was ever sent to this application's topic."""
         server, keys = cls.server(settings), keys_for(settings)
         topic = topics_for(settings.topic_prefix, settings.app_id).orders
-        await wait_for_redis(server)
-        await find_node(server, keys)
-        client = server.client()
-        try:
+
+        async def look(client: Client) -> bool:
             with translated(f"asking {server.name} for the topic {topic}"):
                 for partition in range(settings.partitions):
                     if await client.hexists(keys.offsets(topic, partition), "end"):
                         return False
-        finally:
-            await client.aclose()
-        return True
+            return True
+
+        return await when_ready(server, keys, look)
 
     @classmethod
     def open_sender(cls, settings: Settings) -> Sender:

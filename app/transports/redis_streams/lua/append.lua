@@ -7,17 +7,18 @@
 --       6 seconds until a silent sender is forgotten
 -- Returns {'ok'} or {'full', slowest group or ''}
 
+expect('hash', KEYS[3])
 if redis.call('HGET', KEYS[3], ARGV[4]) == ARGV[5] then
   return {'ok'} -- it is there; only the reply was lost
 end
 
+may_write(KEYS[1])
+local last = end_of(KEYS[1], KEYS[2])
 local offsets = redis.call('HGETALL', KEYS[2])
-local last, least, slowest = 0, nil, ''
+local least, slowest = nil, ''
 for i = 1, #offsets, 2 do
   local offset = tonumber(offsets[i + 1])
-  if offsets[i] == 'end' then
-    last = offset
-  elseif not least or offset < least then
+  if offset and offsets[i] ~= 'end' and (not least or offset < least) then
     least, slowest = offset, string.sub(offsets[i], 7)
   end
 end
@@ -25,8 +26,8 @@ if last - (least or 0) + tonumber(ARGV[1]) > tonumber(ARGV[3]) and last > (least
   return {'full', slowest}
 end
 
-last = string.format('%.0f', redis.call('HINCRBY', KEYS[2], 'end', ARGV[1]))
-redis.call('XADD', KEYS[1], '0-' .. last, 'n', ARGV[1], 'r', ARGV[2])
+add(KEYS[1], last, last + tonumber(ARGV[1]), ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], 'end', string.format('%.0f', last + tonumber(ARGV[1])))
 redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])
 redis.call('EXPIRE', KEYS[3], ARGV[6])
 return {'ok'}

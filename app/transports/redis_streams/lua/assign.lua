@@ -4,6 +4,7 @@
 -- ARGV  1 the assignment as it was ('' = none)  2 the new one
 -- Returns the assignment as it is now
 
+expect('string', KEYS[1])
 local now = redis.call('GET', KEYS[1]) or ''
 if now ~= ARGV[1] then
   return now

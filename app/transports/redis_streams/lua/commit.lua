@@ -1,6 +1,6 @@
 -- Commits a step: rows, outputs and the source offset, all or nothing.
 --
--- KEYS  1 lease    {tag}:group:G:lease:P     token, owner
+-- KEYS  1 lease    {tag}:group:G:lease:P     token, owner, next, rows
 --       2 offsets  {tag}:topic:T:P:offsets   of the source: end, group:G…
 --       3 stream   {tag}:topic:T:P           the source
 --       4 state    {tag}:state:G:P
@@ -26,10 +26,10 @@ local function trim(stream, offsets, keep)
   local bound
   for i = 1, #all, 2 do
     local offset = tonumber(all[i + 1])
-    if all[i] == 'end' then
+    if offset and all[i] == 'end' then
       offset = offset - keep
     end
-    if not bound or offset < bound then
+    if offset and (not bound or offset < bound) then
       bound = offset
     end
   end
@@ -38,6 +38,15 @@ local function trim(stream, offsets, keep)
   end
 end
 
+may_write(KEYS[1])
+expect('hash', KEYS[1], KEYS[2], KEYS[4])
+expect('stream', KEYS[3])
+local ends = {}
+for index = 5, #KEYS, 2 do
+  ends[index] = end_of(KEYS[index], KEYS[index + 1])
+end
+
+-- From here on nothing may fail.
 local at = 8
 for _ = 1, tonumber(ARGV[7]) do
   local rows = cmsgpack.unpack(ARGV[at])
@@ -48,13 +57,16 @@ for _ = 1, tonumber(ARGV[7]) do
 end
 while at < #ARGV do
   local index, keep = tonumber(ARGV[at]), tonumber(ARGV[at + 3])
-  local last = string.format('%.0f', redis.call('HINCRBY', KEYS[index + 1], 'end', ARGV[at + 1]))
-  redis.call('XADD', KEYS[index], '0-' .. last, 'n', ARGV[at + 1], 'r', ARGV[at + 2])
+  local last = ends[index] + tonumber(ARGV[at + 1])
+  add(KEYS[index], ends[index], last, ARGV[at + 1], ARGV[at + 2])
+  redis.call('HSET', KEYS[index + 1], 'end', string.format('%.0f', last))
+  ends[index] = last
   if keep >= 0 then
     trim(KEYS[index], KEYS[index + 1], keep)
   end
   at = at + 4
 end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[5])
+redis.call('HSET', KEYS[1], 'next', ARGV[5], 'rows', redis.call('HLEN', KEYS[4]))
 trim(KEYS[3], KEYS[2], tonumber(ARGV[6]))
 return {'ok'}

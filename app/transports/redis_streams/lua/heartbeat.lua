@@ -5,6 +5,8 @@
 -- ARGV  1 worker  2 session time-out, ms
 -- Returns {assignment or '', members…}
 
+expect('zset', KEYS[1])
+expect('string', KEYS[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local session = tonumber(ARGV[2])

@@ -1,11 +1,12 @@
 -- Does once, on a key of its own, what the other scripts do, so that a missing right shows at start and not in between.
 --
--- KEYS  1 {tag}:probe
+-- KEYS  1 {tag}:probe:…
 
 redis.call('DEL', KEYS[1])
+may_write(KEYS[1])
+redis.call('TYPE', KEYS[1])
 redis.call('TIME')
 redis.call('HSET', KEYS[1], 'f', '1')
-redis.call('HSETNX', KEYS[1], 'f', '1')
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HGET', KEYS[1], 'f')
 redis.call('HMGET', KEYS[1], 'f', 'n')
@@ -16,6 +17,7 @@ redis.call('EXPIRE', KEYS[1], 60)
 redis.call('DEL', KEYS[1])
 redis.call('XADD', KEYS[1], '0-1', 'n', '1')
 redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+redis.call('XSETID', KEYS[1], '0-1')
 redis.call('XTRIM', KEYS[1], 'MINID', '0-2')
 redis.call('DEL', KEYS[1])
 redis.call('ZADD', KEYS[1], 1, 'm')
