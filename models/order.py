@@ -178,21 +178,28 @@ def decode(row: Any) -> Order:
 
 def order_view(customer_id: str, order_id: str, order: Order) -> dict[str, Any]:
     """Return an order as readers get it: money as text with the currency's decimals, times with "Z"."""
-    decimals = CURRENCIES[order.currency]
     return {
-        "order_id": order_id,
-        "customer_id": customer_id,
+        **lasting_view(customer_id, order_id, order),
         "status": order.status,
-        "currency": order.currency,
-        "total_amount": format_minor(order.total, decimals),
-        "refunded_amount": format_minor(order.refunded, decimals),
-        "item_count": order.item_count,
-        "average_item_price": format_minor(order.average_item_price, decimals),
-        "created_at": order.created_at + "Z",
+        "refunded_amount": format_minor(order.refunded, CURRENCIES[order.currency]),
         "updated_at": order.updated_at + "Z",
-        "items": [{"sku": sku, "qty": qty, "price": format_minor(price, decimals)} for sku, qty, price in order.items],
         "events": [
             {"event_id": event_id, "event_type": event_type, "timestamp": timestamp + "Z"}
             for event_id, event_type, timestamp in order.events
         ],
+    }
+
+
+def lasting_view(customer_id: str, order_id: str, order: Order) -> dict[str, Any]:
+    """Return the part of `order_view` that no event after the first one changes."""
+    decimals = CURRENCIES[order.currency]
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "currency": order.currency,
+        "total_amount": format_minor(order.total, decimals),
+        "item_count": order.item_count,
+        "average_item_price": format_minor(order.average_item_price, decimals),
+        "created_at": order.created_at + "Z",
+        "items": [{"sku": sku, "qty": qty, "price": format_minor(price, decimals)} for sku, qty, price in order.items],
     }
