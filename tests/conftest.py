@@ -11,7 +11,7 @@ from tools.local_kafka import LocalKafka
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Running servers for all tests: each takes topics and groups of its own. Who kills one starts it again."""
+    """Running servers for all tests: each takes topics and groups of its own, and none stops or kills them."""
     running = Servers(tmp_path_factory.mktemp("servers"))
     yield running
     running.stop()

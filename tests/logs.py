@@ -48,8 +48,8 @@ class Log:
         while True:
             try:
                 _, end = self._written.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
-            except KafkaException as error:  # a broker that is just starting leads no partition yet
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+            except KafkaException:  # a broker that is just starting leads no partition yet
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
             else:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -100,49 +101,57 @@ async def test_only_the_last_of_many_claims_counts(space: Space) -> None:
 
 
 async def test_a_claim_meets_a_commit_in_flight(space: Space) -> None:
-    """At any moment of it: the step is there, whole, for the new owner to load, or it never happened."""
+    """At any moment of both: the step is there, whole, for the new owner to load, or it never happened."""
     chance = random.Random(5)
-    await space.send(*numbered(MOST_ROUNDS))
-    commits: list[str] = []
+    await space.send(*numbered(MOST_ROUNDS + 1))
+    committed: list[str] = []
     ends: Counter[str] = Counter()
-    usual = 0.0
-    lease = await space.claim()
-    await loaded(lease)
-    for number in range(MOST_ROUNDS):
-        if number >= ROUNDS and min(ends[Fenced.__name__], ends["committed"]) >= 3:
-            break
-        offset = len(commits)
+    async with AsyncExitStack() as leases:
+
+        async def claim(after: float = 0) -> Lease:
+            await asyncio.sleep(after)
+            lease = await space.claim()
+            leases.push_async_callback(lease.release)
+            return lease
+
+        async def commit(lease: Lease, name: str, after: float = 0) -> str:
+            await asyncio.sleep(after)
+            try:
+                await lease.commit(len(committed) + 1, *step(space, name))
+            except (Fenced, Unknown) as lost:
+                return type(lost).__name__
+            return "committed"
+
         begin = time.monotonic()
-        commit = asyncio.create_task(lease.commit(offset + 1, *step(space, f"s{number}")))
-        await asyncio.sleep(chance.uniform(0, usual))
-        owner = await space.claim()
-        rows = await loaded(owner)
-        try:
-            await commit
-        except (Fenced, Unknown) as lost:
-            end = type(lost).__name__
-        else:
-            end = "committed"
-        ends[end] += 1
-        happened = owner.next_offset == offset + 1
-        assert owner.next_offset in (offset, offset + 1)
-        assert happened or end != "committed", "it was told that its step is committed, and it is not"
-        assert not happened or end != Fenced.__name__, "it was told that its step is void, and it counts"
-        assert (("t", f"s{number}") in rows) == happened
-        if happened:
-            commits.append(f"s{number}")
-        assert rows.get(("t", "last")) == (b'"%s"' % commits[-1].encode() if commits else None)
-        await lease.release()
-        lease = owner
-        if number == 0:  # how long one takes undisturbed
-            begin = time.monotonic()
-            await lease.commit(len(commits), *step(space, "usual"))
-            usual = 1.2 * (time.monotonic() - begin)
-            commits.append("usual")
-            await lease.commit(len(commits), table(last=b'"usual"'), [])
-    await lease.release()
-    assert min(ends[Fenced.__name__], ends["committed"]) >= 3, f"they hardly met: {ends}"
-    values = [b'"%s"' % name.encode() for name in commits]
+        lease = await claim()
+        claim_takes = time.monotonic() - begin
+        await loaded(lease)
+        await commit(lease, "first")
+        committed.append("first")
+        begin = time.monotonic()
+        await lease.commit(1, table(last=b'"first"'), [])
+        commit_takes = time.monotonic() - begin
+        for number in range(MOST_ROUNDS):
+            if number >= ROUNDS and min(ends["Fenced"], ends["committed"]) >= 5:
+                break
+            name = f"s{number}"
+            end, owner = await asyncio.gather(
+                commit(lease, name, chance.uniform(0, 1.5 * claim_takes)), claim(chance.uniform(0, commit_takes))
+            )
+            rows = await loaded(owner)
+            happened = owner.next_offset == len(committed) + 1
+            assert happened or owner.next_offset == len(committed)
+            assert happened or end != "committed", "it was told that its step is committed, and it is not"
+            assert not happened or end != "Fenced", "it was told that its step is void, and it counts"
+            assert (("t", name) in rows) == happened
+            if happened:
+                committed.append(name)
+            assert rows["t", "last"] == b'"%s"' % committed[-1].encode()
+            ends[end] += 1
+            await lease.release()
+            lease = owner
+    assert min(ends["Fenced"], ends["committed"]) >= 5, f"they hardly met: {ends}"
+    values = [b'"%s"' % name.encode() for name in committed]
     for topic in (space.topics.order_updates, space.topics.dead_letters):
         assert await space.values(topic) == values
-    assert (await space.state()).offset == len(commits)
+    assert (await space.state()).offset == len(committed)

@@ -17,7 +17,7 @@ from tests.contract.brokers.server import as_number
 from tests.contract.space import KeyValue, Space
 from tests.unit.memory_broker import QuickClock
 
-RECORDS = 2_000
+RECORDS = 1_200
 CUSTOMERS = 11
 
 

@@ -1,6 +1,8 @@
 """The brokers that the suite runs over; a new one is a file of its own and a line here."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,24 +20,41 @@ BROKERS = {server.name: server for server in SERVERS if server.name in TRANSPORT
 
 
 class Servers:
-    """One running server of each kind, started when a test first asks for it."""
+    """Servers for tests: one of each kind for all of them, or one of a test's own.
+
+    Where a server cannot be had the test is skipped, or fails if CI is set.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: dict[str, Server] = {}
+        self._owned = 0
 
     def get(self, name: str) -> Server:
-        """Return a running server. Where it cannot be had the test is skipped, or fails if CI is set."""
+        """Return the one for all tests, which nobody may kill; it is started when it is first asked for."""
         server = self._running.get(name)
         if server is None:
-            server = BROKERS[name](self._folder / name)
-            try:
-                server.start()
-            except MissingProgramError as error:
-                if os.environ.get("CI"):
-                    raise
-                pytest.skip(f"NOT TESTED with a real {name}: {error}")
-            self._running[name] = server
+            server = self._running[name] = self._start(name, name)
+        return server
+
+    @contextmanager
+    def own(self, name: str) -> Iterator[Server]:
+        """Run one for a single user, who may kill it."""
+        self._owned += 1
+        server = self._start(name, f"own-{self._owned}")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def _start(self, name: str, folder: str) -> Server:
+        server = BROKERS[name](self._folder / folder)
+        try:
+            server.start()
+        except MissingProgramError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"NOT TESTED with a real {name}: {error}")
         return server
 
     def stop(self) -> None:

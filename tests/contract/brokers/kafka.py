@@ -21,6 +21,7 @@ class KafkaServer(Server):
 
     name: ClassVar[str] = "kafka"
     session_timeout: ClassVar[float] = 6.0
+    answers_early: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -72,11 +72,13 @@ class Feed(Protocol):
 class Server(ABC):
     """A server in a folder of its own. Subclasses: one per broker, one file each. All calls block.
 
-    `session_timeout` is the shortest, in seconds, that the broker allows.
+    `session_timeout` is the shortest, in seconds, that the broker allows. `answers_early` says that a commit is
+    answered a moment before it is safe from a crash of this server, if that is the only one (docs/reliability.md).
     """
 
     name: ClassVar[str]
     session_timeout: ClassVar[float]
+    answers_early: ClassVar[bool] = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
