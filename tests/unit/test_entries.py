@@ -1,8 +1,10 @@
 """How records are packed into the entries of a stream: whatever was put in comes out, in order, at its offset."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.engine.step import Output
 from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer, StreamRecord, unpack
 
 KEYS = st.none() | st.binary(max_size=20)
@@ -31,6 +33,30 @@ def test_records_come_out_as_they_went_in(
     found = packed(records)
     assert [(r.key, r.value, list(r.headers), r.timestamp) for r in found] == records
     assert [r.offset for r in found] == list(range(100, 100 + len(records)))
+
+
+@given(st.lists(RECORDS, max_size=4))
+def test_outputs_are_packed_as_records_are(
+    chunks: list[list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]],
+) -> None:
+    """Many at once, or one by one: the same records in the same order."""
+    packer = Packer()
+    for chunk in chunks:
+        packer.extend([Output("t", 0, key, value, headers, timestamp) for key, value, headers, timestamp in chunk])
+    found = [record for _, content in packer.finish() for record in unpack(content, 0)]
+    expected = [record for chunk in chunks for record in chunk]
+    assert [(r.key, r.value, list(r.headers), r.timestamp) for r in found] == expected
+
+
+@pytest.mark.parametrize("size", [0, 700, ENTRY_BYTES // 3, 2 * ENTRY_BYTES])
+def test_outputs_are_packed_within_bounds(size: int) -> None:
+    """Entries of many outputs keep to both limits too."""
+    packer = Packer()
+    for count in (1, 256, 256, ENTRY_RECORDS + 1, 3):
+        packer.extend([Output("t", 0, None, bytes(size))] * (count if size < ENTRY_BYTES // 4 else count % 7))
+    for entry in packer.finish():
+        assert entry.records <= ENTRY_RECORDS
+        assert entry.records == 1 or len(entry.packed) < ENTRY_BYTES + 20_000
 
 
 @given(st.lists(st.integers(0, 2 * ENTRY_BYTES), min_size=1, max_size=12))

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from app.engine.step import Headers
+from app.engine.step import Headers, Output
 
-ENTRY_RECORDS = 500
-ENTRY_BYTES = 256 << 10
+ENTRY_RECORDS = 512
+ENTRY_BYTES = 512 << 10
 """An entry takes no more records once it holds this many bytes; a larger record is an entry of its own."""
 
 
@@ -63,6 +63,23 @@ class Packer:
         self._keys.append(key)
         self._values.append(value)
         self._headers.append(headers or None)
+
+    def extend(self, outputs: Sequence[Output]) -> None:
+        """Add outputs, all to this partition; many at once for a third of the time, where they fit."""
+        values = [output.value for output in outputs]
+        size = sum(map(len, filter(None, values))) + sum(len(output.key) for output in outputs if output.key)
+        if size > ENTRY_BYTES or len(values) > ENTRY_RECORDS:
+            for _, _, key, value, headers, timestamp in outputs:
+                self.add(key, value, headers, timestamp)
+            return
+        if self._size + size > ENTRY_BYTES or len(self._keys) + len(values) > ENTRY_RECORDS:
+            self._pack()
+        self._size += size
+        now = int(time.time() * 1000)
+        self._timestamps += [now if output.timestamp is None else output.timestamp for output in outputs]
+        self._keys += [output.key for output in outputs]
+        self._values += values
+        self._headers += [output.headers or None for output in outputs]
 
     def _pack(self) -> None:
         if self._keys:

@@ -9,7 +9,8 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 import msgpack
@@ -171,11 +172,11 @@ class RedisLease:
     def write(self, outputs: Sequence[Output]) -> None:
         """Pack outputs of the step under way."""
         packers = self._outputs
-        for topic, partition, key, value, headers, timestamp in outputs:
-            packer = packers.get((topic, partition))
+        for target, same in groupby(outputs, itemgetter(0, 1)):  # nearly all go to one and the same
+            packer = packers.get(target)
             if packer is None:
-                packer = packers[topic, partition] = Packer()
-            packer.add(key, value, headers, timestamp)
+                packer = packers[target] = Packer()
+            packer.extend(list(same))
 
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one script."""
