@@ -4,6 +4,7 @@ import ssl
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -52,6 +53,7 @@ class RedisServer:
             **self.address(),
             single_connection_client=True,
             client_name=f"orderflow-{self.settings.app_id}",
+            driver_info=None,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=min(self.answer_seconds, most_seconds),
@@ -62,6 +64,10 @@ class RedisServer:
     def address(self) -> dict[str, Any]:
         """Return the client's options that say where the server is, and who we are."""
         raise NotImplementedError
+
+    def hint(self, error: BaseException | None) -> str:
+        """Return what may be behind an error that says little, to be put after it."""
+        return ""
 
 
 class RemoteServer(RedisServer):
@@ -94,6 +100,14 @@ class RemoteServer(RedisServer):
         """Return host, port, database, login and TLS files."""
         login = {"username": self._username, "password": self._password}
         return {"host": self._node.host, "port": self._node.port, "db": self._db, **login, **self._tls}
+
+    def hint(self, error: BaseException | None) -> str:
+        """Ask about TLS: a server that hears what it does not speak hangs up, or waits for more."""
+        if self._tls and isinstance(error, redis_errors.TimeoutError):
+            return "; does it speak TLS? If not, write redis://"
+        if not self._tls and isinstance(error, redis_errors.ConnectionError) and "connecting" not in str(error):
+            return "; is this its TLS port? Then write rediss://"
+        return ""
 
     async def ensure(self) -> None:
         """In a cluster, go to the node that holds our slot now; any node that answers is asked."""

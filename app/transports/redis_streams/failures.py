@@ -1,5 +1,6 @@
 """What Redis' client raises becomes the engine's errors: the code that a server's answer begins with decides."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ NOT_OURS = "NOTOURS"
 _NOT_NOW = frozenset({"BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
 _NO_WRITES = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS"})
 _LOGIN = frozenset({"NOAUTH", "WRONGPASS"})
+_PLACE_IN_SCRIPT = re.compile(r"[.,]? script: [0-9a-f]{40}, on .*$")
 _DATABASE = ("DB index is out of range", "invalid DB index", "SELECT is not allowed in cluster mode")
 _RIGHTS_INSIDE_SCRIPTS = ("can't run this command", "can't access at least one of the keys", "ACL failure in script")
 
@@ -87,4 +89,4 @@ def code_of(error: BaseException) -> str:
 def describe(error: BaseException) -> str:
     """Return an error as one short line, without where in a script it happened."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text.partition(" script: ")[0].removesuffix(".").removesuffix(",")
+    return _PLACE_IN_SCRIPT.sub("", text).removesuffix(".")

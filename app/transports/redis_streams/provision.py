@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -53,7 +52,8 @@ async def when_ready(server: RedisServer, keys: Keys, work: Callable[[Client], A
             if waited > (LOADING_SECONDS if loading else START_SECONDS):
                 cause = describe(error.__cause__ or error)
                 raise Unavailable(
-                    f"no Redis at {server.name} (ORDERS_BROKER) within {waited:.0f} s: {cause}"
+                    f"no Redis at {server.name} (ORDERS_BROKER) within {waited:.0f} s: "
+                    f"{cause}{server.hint(error.__cause__)}"
                 ) from error
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -78,7 +78,8 @@ async def prepare(server: RedisServer, settings: Settings) -> None:
         with translated(f"looking at {server.name}"):
             info = await client.info()
         _check(info, server.name)
-        await _check_rights(client, keys, server.name)
+        with translated(f"the commands that are needed on {server.name}"):
+            await Scripts(client)("probe", [f"{keys.tag}:probe"], [])
         with translated(f"making the topics on {server.name}"):
             await ensure_topics(client, keys, settings)
         return bool(info.get("aof_enabled"))
@@ -102,19 +103,6 @@ def _check(info: dict[str, Any], name: str) -> None:
             f"the server {name} has maxmemory-policy {policy}: it would delete state when its memory is full; "
             "set it to noeviction (redis-cli CONFIG SET maxmemory-policy noeviction, and in its configuration file)"
         )
-
-
-async def _check_rights(client: Client, keys: Keys, name: str) -> None:
-    probe = f"{keys.tag}:probe:{secrets.token_hex(8)}"  # others may be probing at the same time
-    with translated(f"the commands that are needed on {name} (keys {keys.tag}:*)"):
-        await Scripts(client)("probe", [probe], [])
-        await client.xread({probe: "0-0"}, count=1)
-        await client.hscan(probe, count=1)
-        await client.hsetnx(probe, "f", "1")
-        await client.hget(probe, "f")
-        await client.hexists(probe, "f")
-        await client.delete(probe)
-        await client.zrem(probe, "f")
 
 
 async def ensure_topics(client: Client, keys: Keys, settings: Settings) -> None:

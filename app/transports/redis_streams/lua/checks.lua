@@ -14,7 +14,7 @@ end
 -- Fails unless this user may do all that a script that adds records does. (The keys were checked with the call.)
 local function may_write(key)
   local calls = {
-    {'HSET', key, 'f', 'v'}, {'HGETALL', key}, {'XADD', key, '0-1', 'f', 'v'}, {'XSETID', key, '0-1'},
+    {'HSET', key, 'f', 'v'}, {'HGETALL', key}, {'HLEN', key}, {'XADD', key, '0-1', 'f', 'v'}, {'XSETID', key, '0-1'},
     {'XTRIM', key, 'MINID', '0-1'}, {'EXPIRE', key, '1'},
   }
   for _, call in ipairs(calls) do
