@@ -21,15 +21,15 @@ LOG_LINES = 40
 class Worker:
     """A worker on a port of its own, which it keeps over restarts; its output goes to `log`.
 
-    `settings` are its environment beyond ours (ORDERS_…).
+    `settings` are its environment beyond ours (ORDERS_…); without a data folder among them it gets one of its own.
     """
 
     def __init__(self, name: str, folder: Path, settings: Mapping[str, str]) -> None:
         self.name = name
         self.port = free_port()
         self.log = folder / f"{name}.log"
-        data = folder / f"{name}-data"
-        self._settings = dict(settings) | {"ORDERS_WEB_PORT": str(self.port), "ORDERS_DATA_DIR": str(data)}
+        own = {"ORDERS_WEB_PORT": str(self.port), "ORDERS_DATA_DIR": str(folder / f"{name}-data")}
+        self._settings = own | dict(settings)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

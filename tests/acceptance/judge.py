@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.acceptance.scene import PARTITIONS, Scene
-from tests.acceptance.shop import Sent
-from tests.logs import Read
+from tests.contract.brokers.server import Read, Sent
 from tests.oracle import FORWARDED_FROM, Accepted, Expected, Key, LogRecord, Row, differences, expect
 from tests.oracle_events import MAX_VALUE_BYTES
 from tests.workers import Worker
@@ -60,15 +59,11 @@ def _dump(reader: Worker, table: str) -> dict[Key, Row]:
 
 
 def _outcomes(scene: Scene) -> dict[Key, int]:
-    """Sum up the counts of all partitions, as they stand in the state topic."""
-    latest: dict[tuple[int, str], int] = {}
-    for record in scene.state.catch_up():
-        key = (record.key or b"").decode()
-        if key.startswith("outcomes/") and record.value is not None:
-            latest[record.partition, key.removeprefix("outcomes/")] = json.loads(record.value)
+    """Sum up the counts of all partitions, as they stand in the state."""
     sums: Counter[str] = Counter()
-    for (_, outcome), count in latest.items():
-        sums[outcome] += count
+    for partition in range(PARTITIONS):
+        for (table, outcome), count in scene.state.rows(partition).items():
+            sums[outcome] += json.loads(count) if table == "outcomes" else 0
     return _plain(sums)
 
 

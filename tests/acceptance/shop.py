@@ -1,21 +1,16 @@
-"""A shop that sends sample events to Kafka from a thread, at a steady pace, while a test makes trouble."""
+"""A shop that sends sample events from a thread, at a steady pace, while a test makes trouble."""
 
 import json
 import threading
 import time
 import zlib
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
-from confluent_kafka import KafkaError, Message, Producer
-
+from tests.contract.brokers.server import Feed, Sent
 from tests.oracle_events import partition_of
 from tests.waiting import wait_until
 
-Header = tuple[str, bytes | None]
-Sent = tuple[bytes | None, bytes | None, tuple[Header, ...]]
-
-MAX_RECORD_BYTES = 15 << 20
 BURST_SECONDS = 0.01
 
 # Records that no generator of JSON lines can give: values that are absent, empty or huge, and headers of all kinds.
@@ -33,24 +28,16 @@ ODD_RECORDS: tuple[Sent, ...] = (
 class Shop(threading.Thread):
     """Sends `events` in order, `per_second` of them, once `allow` has released them; then `ODD_RECORDS`.
 
-    A `misplaced` share of the customers belongs to an integration whose Kafka client hashes keys in another way, so
-    that all their events arrive in a wrong partition. All others are keyed as Kafka's own client does it.
+    A `misplaced` share of the customers belongs to an integration whose client hashes keys in another way, so
+    that all their events arrive in a wrong partition. All others are keyed as Kafka's own clients do it.
     """
 
     def __init__(
-        self,
-        bootstrap: str,
-        topic: str,
-        partitions: int,
-        events: Sequence[bytes],
-        per_second: float,
-        misplaced: float = 0,
+        self, feed: Feed, partitions: int, events: Sequence[bytes], per_second: float, misplaced: float = 0
     ) -> None:
         super().__init__(name="shop", daemon=True)
         self.sent: list[Sent] = []
-        self.failures: list[str] = []
-        self.delivered = 0
-        self._topic = topic
+        self._feed = feed
         self._partitions = partitions
         self._events = events
         self._per_second = per_second
@@ -58,8 +45,7 @@ class Shop(threading.Thread):
         self._allowed = 0
         self._closed = False
         self._more = threading.Condition()
-        self._right = _producer(bootstrap, "murmur2_random")
-        self._other = _producer(bootstrap, "consistent")
+        self._burst: list[tuple[Sent, bool]] = []
 
     def allow(self, count: int) -> None:
         """Let it go on up to its event number `count`."""
@@ -73,76 +59,70 @@ class Shop(threading.Thread):
 
     def wait_until_delivered(self, count: int, seconds: float = 60) -> None:
         """Return once so many events are acknowledged."""
-
-        def are_delivered() -> bool:
-            for producer in (self._right, self._other):
-                producer.poll(0)
-            return self.delivered >= count
-
-        wait_until(are_delivered, seconds, f"{count} events acknowledged", lambda: f"but {self.delivered}")
+        feed = self._feed
+        wait_until(
+            lambda: feed.delivered >= count, seconds, f"{count} events acknowledged", lambda: f"but {feed.delivered}"
+        )
 
     def run(self) -> None:
         """Send until all events are sent or it is closed."""
         begin, before = time.monotonic(), 0
         for number, event in enumerate(self._events):
-            with self._more:
-                while self._allowed <= number and not self._closed:
-                    self._more.wait()
-                    begin, before = time.monotonic(), number
-                if self._closed:
+            if not self._may_send(number):
+                self._send()
+                if not self._wait_for_permission(number):
                     return
+                begin, before = time.monotonic(), number
             ahead = begin + (number - before) / self._per_second - time.monotonic()
             if ahead > BURST_SECONDS:
+                self._send()
                 time.sleep(ahead)
-            self._send(*self._keyed(event))
-        for key, value, headers in ODD_RECORDS:
-            self._send(self._right, (key, value, headers))
+            self._burst.append(self._keyed(event))
+        self._burst += [(record, False) for record in ODD_RECORDS]
+        self._send()
+
+    def _may_send(self, number: int) -> bool:
+        with self._more:
+            return number < self._allowed and not self._closed
+
+    def _wait_for_permission(self, number: int) -> bool:
+        """Wait until this event may be sent; False once the shop is closed."""
+        with self._more:
+            self._more.wait_for(lambda: number < self._allowed or self._closed)
+            return not self._closed
+
+    def _send(self) -> None:
+        burst, self._burst = self._burst, []
+        if burst:
+            self._feed.send(burst)
+            self.sent += [record for record, _ in burst]
 
     def finish(self, seconds: float = 120) -> None:
         """Wait until everything is sent and acknowledged; fails if something was not."""
         self.allow(len(self._events))
         self.join(seconds)
         assert not self.is_alive(), f"only {len(self.sent)} events were sent within {seconds:.0f} s"
-        for producer in (self._right, self._other):
-            producer.flush(seconds)
-        assert not self.failures, self.failures[:5]
+        self._feed.finish(seconds)
+        assert not self._feed.failures, self._feed.failures[:5]
         expected = len(self._events) + len(ODD_RECORDS)
         assert len(self.sent) == expected, f"{len(self.sent)} of {expected} events were sent"
-        assert self.delivered == len(self.sent), f"{self.delivered} of {len(self.sent)} events were acknowledged"
+        delivered = self._feed.delivered
+        assert delivered == len(self.sent), f"{delivered} of {len(self.sent)} events were acknowledged"
 
-    def _keyed(self, event: bytes) -> tuple[Producer, Sent]:
+    def _keyed(self, event: bytes) -> tuple[Sent, bool]:
+        """Return the event as a record, and whether it goes to a wrong partition."""
         try:
             customer = json.loads(event)["customer_id"]
             key = str(customer).encode() if isinstance(customer, str | int) else None
         except (KeyError, RecursionError, TypeError, ValueError):
             key = None
-        if key is None or not self._is_misplaced(key):
-            return self._right, (key, event, ())
-        return self._other, (key, event, ())
+        return (key, event, ()), key is not None and self._is_misplaced(key)
 
     def _is_misplaced(self, key: bytes) -> bool:
         chosen = zlib.crc32(b"chosen" + key) / 2**32
         # One in so many is right by chance with any hash; the share is one of those that are wrong.
         wrong = zlib.crc32(key) % self._partitions != partition_of(key, self._partitions)
         return wrong and chosen < self._misplaced * self._partitions / max(1, self._partitions - 1)
-
-    def _send(self, producer: Producer, record: Sent) -> None:
-        key, value, headers = record
-        while True:
-            try:
-                producer.produce(self._topic, value, key, headers=list(headers), on_delivery=self._delivered)
-            except BufferError:
-                producer.poll(0.1)
-                continue
-            producer.poll(0)
-            self.sent.append(record)
-            return
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is None:
-            self.delivered += 1
-        else:
-            self.failures.append(str(error))
 
     def __enter__(self) -> Self:
         """Start; nothing is sent until it is allowed."""
@@ -155,15 +135,4 @@ class Shop(threading.Thread):
             self._closed = True
             self._more.notify()
         self.join(10)
-
-
-def _producer(bootstrap: str, partitioner: str) -> Producer:
-    options: dict[str, Any] = {
-        "bootstrap.servers": bootstrap,
-        "partitioner": partitioner,
-        "enable.idempotence": True,
-        "linger.ms": 5,
-        "message.max.bytes": MAX_RECORD_BYTES,
-        "log_level": 2,
-    }
-    return Producer(options)
+        self._feed.close()

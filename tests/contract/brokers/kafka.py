@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from confluent_kafka import KafkaError, Message, Producer
 
 from app.settings import Settings
-from tests.contract.brokers.server import Sent, Server, State, names, read_log
+from tests.contract.brokers.server import Sent, Server, names
 from tests.logs import Log
 from tools.local_kafka import LocalKafka
 
@@ -47,25 +47,49 @@ class KafkaServer(Server):
         """Read with confluent-kafka."""
         return Log(self.node.bootstrap, topic, settings.partitions)
 
-    def state(self, settings: Settings, partition: int) -> State:
-        """Read the state topic: the newest row of a key counts."""
-        rows: dict[tuple[str, str], bytes] = {}
-        offset = None
-        for record in read_log(self, settings, names(settings).state):
-            if record.partition != partition:
-                continue
-            assert record.key is not None
-            assert record.value is not None
-            if record.key == OFFSET_KEY:
-                offset = json.loads(record.value)["next"]
-            else:
-                table, _, key = record.key.decode().partition("/")
-                rows[table, key] = record.value
-        return State(rows, offset)
+    def view(self, settings: Settings) -> "KafkaView":
+        """Read the state topic."""
+        return KafkaView(self.log(settings, names(settings).state))
 
     def feed(self, settings: Settings) -> "KafkaFeed":
         """Send with librdkafka, once with Kafka's default partitioner, once with its own."""
         return KafkaFeed(self.node.bootstrap, names(settings).orders)
+
+
+class KafkaView:
+    """See `StateView`: the newest record of a key counts."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._seen = 0
+        self._newest: dict[int, dict[bytes, bytes]] = {}
+
+    def _catch_up(self, partition: int) -> dict[bytes, bytes]:
+        records = self._log.catch_up()
+        for record in records[self._seen :]:
+            assert record.key is not None
+            assert record.value is not None
+            self._newest.setdefault(record.partition, {})[record.key] = record.value
+        self._seen = len(records)
+        return self._newest.get(partition, {})
+
+    def offset(self, partition: int) -> int | None:
+        """Return the row of the offset."""
+        found = self._catch_up(partition).get(OFFSET_KEY)
+        return None if found is None else int(json.loads(found)["next"])
+
+    def rows(self, partition: int) -> dict[tuple[str, str], bytes]:
+        """Return all other rows."""
+        rows = {}
+        for name, row in self._catch_up(partition).items():
+            if name != OFFSET_KEY:
+                table, _, key = name.decode().partition("/")
+                rows[table, key] = row
+        return rows
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._log.close()
 
 
 class KafkaFeed:

@@ -17,7 +17,7 @@ import redis
 from app.engine.errors import EngineError
 from app.settings import Settings
 from app.transports import transport_for
-from tests.contract.brokers.server import Read, Sent, Server, State
+from tests.contract.brokers.server import Read, Sent, Server
 from tests.waiting import wait_until
 from tools.errors import MissingProgramError
 from tools.local_kafka import free_port
@@ -48,6 +48,7 @@ class StreamServer(Server):
     """A server that understands Redis' commands."""
 
     session_timeout: ClassVar[float] = 1.5
+    keeping: ClassVar[dict[str, Any]] = {"redis_retain": 1_000_000_000}
 
     @abstractmethod
     def client(self) -> Any:
@@ -57,17 +58,9 @@ class StreamServer(Server):
         """Read streams."""
         return StreamLog(self.client(), f"{tag(settings)}:topic:{topic}", topic, settings.partitions)
 
-    def state(self, settings: Settings, partition: int) -> State:
-        """Read the hash of a partition's state, and its offset."""
-        offsets = f"{tag(settings)}:topic:{settings.topic_prefix}orders:{partition}:offsets"
-        with self.client() as client:
-            found = client.hgetall(f"{tag(settings)}:state:{settings.app_id}:{partition}")
-            offset = client.hget(offsets, f"group:{settings.app_id}")
-        rows = {}
-        for field, row in found.items():
-            table, _, key = field.decode().partition("/")
-            rows[table, key] = row
-        return State(rows, None if offset is None else int(offset))
+    def view(self, settings: Settings) -> "StreamView":
+        """Read the hashes of the state, and the offsets."""
+        return StreamView(self.client(), settings)
 
     def feed(self, settings: Settings) -> "StreamFeed":
         """Send as `emit` does; what that cannot send is written past it."""
@@ -126,6 +119,33 @@ class RedisServer(StreamServer):
     def client(self) -> Any:
         """Connect by TCP."""
         return redis.Redis(port=self.port)
+
+
+class StreamView:
+    """See `StateView`."""
+
+    def __init__(self, client: Any, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    def offset(self, partition: int) -> int | None:
+        """Return the group's offset."""
+        offsets = f"{tag(self._settings)}:topic:{self._settings.topic_prefix}orders:{partition}:offsets"
+        found = self._client.hget(offsets, f"group:{self._settings.app_id}")
+        return None if found is None else int(found)
+
+    def rows(self, partition: int) -> dict[tuple[str, str], bytes]:
+        """Return all fields."""
+        rows = {}
+        found = self._client.hgetall(f"{tag(self._settings)}:state:{self._settings.app_id}:{partition}")
+        for field, row in found.items():
+            table, _, key = field.decode().partition("/")
+            rows[table, key] = row
+        return rows
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
 
 
 class StreamLog:

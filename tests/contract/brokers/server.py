@@ -47,6 +47,19 @@ class State(NamedTuple):
     offset: int | None
 
 
+class StateView(Protocol):
+    """The committed state of an application, followed as it changes, with a client that shares no code with ours."""
+
+    def offset(self, partition: int) -> int | None:
+        """Return where a partition goes on, as committed."""
+
+    def rows(self, partition: int) -> dict[tuple[str, str], bytes]:
+        """Return its rows."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
 class Feed(Protocol):
     """Writes to the orders topic as shops do: each record once, in order, also over a crash of the server."""
 
@@ -72,13 +85,15 @@ class Feed(Protocol):
 class Server(ABC):
     """A server in a folder of its own. Subclasses: one per broker, one file each. All calls block.
 
-    `session_timeout` is the shortest, in seconds, that the broker allows. `answers_early` says that a commit is
-    answered a moment before it is safe from a crash of this server, if that is the only one (docs/reliability.md).
+    `session_timeout` is the shortest, in seconds, that the broker allows. `keeping` are settings with which records are
+    kept for good. `answers_early` says that a commit is answered a moment before it is safe from a crash of this server,
+    if that is the only one (docs/reliability.md).
     """
 
     name: ClassVar[str]
     session_timeout: ClassVar[float]
     answers_early: ClassVar[bool] = False
+    keeping: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,12 +122,20 @@ class Server(ABC):
         """Return what reads committed records, with a client that shares no code with ours."""
 
     @abstractmethod
-    def state(self, settings: Settings, partition: int) -> State:
-        """Return what is committed, read in the same way."""
+    def view(self, settings: Settings) -> StateView:
+        """Return what reads the committed state, in the same way."""
 
     @abstractmethod
     def feed(self, settings: Settings) -> Feed:
         """Return what sends orders; prepared topics must be there."""
+
+    def state(self, settings: Settings, partition: int) -> State:
+        """Return what is committed for a partition."""
+        view = self.view(settings)
+        try:
+            return State(view.rows(partition), view.offset(partition))
+        finally:
+            view.close()
 
     def settings(self, **more: Any) -> Settings:
         """Return settings with a prefix and a group of their own, so that tests never meet each other's data."""
