@@ -26,7 +26,10 @@ IN_FLIGHT = 20_000
 
 LINGER_SECONDS = 0.005
 RETRY_SECONDS = 0.25
-FULL_SECONDS = 0.02
+FULL_PAUSE_SECONDS = 0.02
+FULL_SECONDS = 9.0
+"""How long a full partition is waited for: longer than a killed worker's partitions take to move."""
+
 FORGET_SECONDS = 3_600
 """How long the server remembers what a silent sender has sent."""
 
@@ -139,13 +142,13 @@ class Sender:
                 continue
             if answer[0] == b"ok":
                 return
-            if waited > self._settings.broker_timeout:
+            if waited > min(FULL_SECONDS, self._settings.broker_timeout):
                 reader = answer[1].decode()
                 raise Unavailable(
                     f"{topic}[{partition}] is full: {most} records (ORDERS_REDIS_MAX_BACKLOG) wait for "
                     + (f"application {reader}; is a worker running?" if reader else "a first worker to be started")
                 )
-            await asyncio.sleep(FULL_SECONDS)
+            await asyncio.sleep(FULL_PAUSE_SECONDS)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
