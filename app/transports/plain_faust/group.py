@@ -1,0 +1,126 @@
+"""The partitions of this worker: claimed with a token each, without which nothing can be committed."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from faust.types.tuples import TP
+
+from app.engine.errors import Unavailable
+from app.transports.plain_faust.scripts import CLAIM, COMMIT, Script
+from app.transports.plain_faust.space import Space
+from app.transports.redis_streams.failures import translated
+from app.transports.redis_streams.scripts import Scripts
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 0.05
+RETRY_SECONDS = 0.25
+RELEASE_SECONDS = 1.0
+
+
+class Group:
+    """Partition number P of all topics of the group is one thing, with one owner."""
+
+    def __init__(self, space: Space) -> None:
+        self.worker = ""
+        self._space = space
+        self._field = space.keys.group_field
+        self._tokens: dict[int, int] = {}
+
+    async def claim(self, wanted: Collection[int], tps: Iterable[TP], changed: asyncio.Event) -> bool:
+        """Take these partitions over, once their owners gave them up, died, or had time enough.
+
+        Returns False if `changed` was set before all were claimed.
+        """
+        begun = asyncio.get_running_loop().time()
+        patience = self._space.app.conf.broker_rebalance_timeout
+        missing = dict.fromkeys(sorted(wanted))
+        topics = defaultdict(list)
+        for tp in sorted(tps):
+            topics[tp.partition].append(tp)
+        while True:
+            for partition in list(missing):
+                force = asyncio.get_running_loop().time() - begun > patience
+                if await self._claim(partition, topics[partition], force=force):
+                    del missing[partition]
+            if not missing:
+                return True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), ASK_SECONDS)
+            if changed.is_set():
+                return False
+
+    async def _claim(self, partition: int, tps: list[TP], *, force: bool) -> bool:
+        space, keys = self._space, self._space.keys
+        names = [keys.lease(partition), keys.members]
+        for tp in tps:
+            names += [keys.offsets(*tp), keys.stream(*tp), space.rows(*tp)]
+        args = [self.worker, self._field, "1" if force else "0", space.app.conf.consumer_auto_offset_reset]
+        answer = await self._ask(CLAIM, names, args, f"claiming partition {partition}")
+        if answer[0] != b"claimed":
+            return False
+        self._tokens[partition] = int(answer[1])
+        return True
+
+    async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; returns False where a partition is no longer ours, or the server went back in time."""
+        keys = self._space.keys
+        by_partition: dict[int, dict[TP, int]] = defaultdict(dict)
+        for tp, offset in offsets.items():
+            by_partition[tp.partition][tp] = offset
+        done = True
+        for partition, own in by_partition.items():
+            names = [keys.lease(partition)]
+            for tp in own:
+                names += [keys.offsets(*tp), keys.stream(*tp)]
+            token = self._tokens.get(partition, 0)
+            args = [self.worker, token, self._field, self._space.settings.redis_retain, *own.values()]
+            answer = await self._ask(COMMIT, names, args, f"committing partition {partition}")
+            if answer != b"ok":
+                log.warning(
+                    "Partition %d: not committed (%s); what was not will be delivered again", partition, answer.decode()
+                )
+                done = False
+        return done
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Return how far the group has read each partition."""
+        keys, found = self._space.keys, {}
+        for tp in tps:
+            with translated(f"asking how far {tp.topic}[{tp.partition}] was read"):
+                found[tp] = int(await self._space.session.client.hget(keys.offsets(*tp), self._field) or 0)
+        return found
+
+    async def release(self, partitions: Iterable[int] | None = None) -> None:
+        """Give partitions up (all, if none are named), so that nobody has to wait for them. Never raises."""
+        scripts = Scripts(self._space.session.client)
+        for partition in list(self._tokens if partitions is None else partitions):
+            token = self._tokens.pop(partition, None)
+            if token is not None:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(RELEASE_SECONDS):
+                        await scripts("release", [self._space.keys.lease(partition)], [self.worker, token])
+
+    @property
+    def held(self) -> set[int]:
+        """What was claimed and not given up."""
+        return set(self._tokens)
+
+    async def _ask(self, script: Script, names: list[str], args: list[object], doing: str) -> Any:
+        """Run a script, again for as long as the server may be away."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while True:
+            client = self._space.session.client
+            try:
+                with translated(doing):
+                    return await script(client, names, args)
+            except Unavailable:
+                if loop.time() - begun > self._space.settings.broker_timeout:
+                    raise
+                await self._space.session.renew(client)
+                await asyncio.sleep(RETRY_SECONDS)
