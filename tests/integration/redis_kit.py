@@ -70,6 +70,7 @@ class RedisNode(StreamServer):
     def __init__(self, folder: Path, make: str = "redis-7", **options: object) -> None:
         super().__init__(folder)
         self.port = free_port()
+        self.make = make
         self.options: dict[str, object] = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "yes"}
         self.options |= {name.replace("_", "-"): value for name, value in options.items()}
         self.password = str(options.get("requirepass", "")) or None

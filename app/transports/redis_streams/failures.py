@@ -14,7 +14,7 @@ RIGHTS = "give this user the rights that docs/operating.md lists (ACL SETUSER)"
 NOT_OURS = "NOTOURS"
 """Our scripts' own code: a key or an entry is not what we make of it."""
 
-_NOT_NOW = frozenset({"BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
+_NOT_NOW = frozenset({"BUSY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "UNBLOCKED"})
 _NO_WRITES = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS"})
 _LOGIN = frozenset({"NOAUTH", "WRONGPASS"})
 _PLACE_IN_SCRIPT = re.compile(r"[.,]? script: [0-9a-f]{40}, on .*$")
@@ -58,6 +58,8 @@ def _refusal(error: Exception, text: str, code: str) -> str:
         return RIGHTS
     if code == "DENIED":
         return "it is in protected mode: give it a password, and name it here"
+    if isinstance(error, redis_errors.InvalidResponse):
+        return "this is no Redis: check host and port in ORDERS_BROKER"
     if any(part in text for part in _DATABASE):
         return "choose another database number in ORDERS_BROKER"
     return _tls_refusal(error)

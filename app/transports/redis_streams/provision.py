@@ -80,8 +80,7 @@ async def prepare(server: RedisServer, settings: Settings) -> None:
         _check(info, server.name)
         with translated(f"the commands that are needed on {server.name}"):
             await Scripts(client)("probe", [f"{keys.tag}:probe"], [])
-        with translated(f"making the topics on {server.name}"):
-            await ensure_topics(client, keys, settings)
+        await ensure_topics(client, keys, settings)
         return bool(info.get("aof_enabled"))
 
     if not await when_ready(server, keys, look):
@@ -108,8 +107,9 @@ def _check(info: dict[str, Any], name: str) -> None:
 async def ensure_topics(client: Client, keys: Keys, settings: Settings) -> None:
     """Make the topics that are not there; raises `Inconsistent` if one has another number of partitions."""
     for topic in topics_for(settings.topic_prefix, settings.app_id):
-        await client.hsetnx(keys.topic(topic), "partitions", str(settings.partitions))
-        count = int(await client.hget(keys.topic(topic), "partitions") or 0)
+        with translated(f"making the topic {topic} ({keys.topic(topic)})"):
+            await client.hsetnx(keys.topic(topic), "partitions", str(settings.partitions))
+            count = int(await client.hget(keys.topic(topic), "partitions") or 0)
         if count != settings.partitions:
             raise Inconsistent(
                 f"topic {topic} has {count} partitions, but ORDERS_PARTITIONS is {settings.partitions}; "
