@@ -86,8 +86,8 @@ class Server(ABC):
     """A server in a folder of its own. Subclasses: one per broker, one file each. All calls block.
 
     `session_timeout` is the shortest, in seconds, that the broker allows. `keeping` are settings with which records are
-    kept for good. `answers_early` says that a commit is answered a moment before it is safe from a crash of this server,
-    if that is the only one (docs/reliability.md).
+    kept for good. `answers_early`: if this is the only server, a commit is answered a moment before it is safe from a
+    crash (docs/reliability.md).
     """
 
     name: ClassVar[str]
