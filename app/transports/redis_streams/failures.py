@@ -35,6 +35,8 @@ def translated(doing: str) -> Iterator[None]:
 
 def _translated(doing: str, error: Exception) -> EngineError:
     text, code = describe(error), code_of(error)
+    if not text.startswith(code):
+        text = f"{code} {text}"  # the client drops the codes that it knows
     refused = _refusal(error, text, code)
     if refused:
         return Refused(f"Redis refuses {doing}: {text}; {refused}")

@@ -57,7 +57,15 @@ class Membership:
 
     async def start(self) -> None:
         """Become a member; partitions come by `watch`."""
-        await self._heartbeat()
+        while True:
+            try:
+                await self._heartbeat()
+            except Unavailable:
+                if self._patience() <= 0:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def stop(self) -> None:
         """Leave the group, so that the others need not wait for a time-out."""

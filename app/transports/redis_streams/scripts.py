@@ -43,18 +43,27 @@ class Session:
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
-        self.client: Client = server.client()
-        self.scripts = Scripts(self.client)
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client as it is now, made when it is first asked for: by then it is known where the server is."""
+        if self._client is None:
+            self._client = self._server.client()
+        return self._client
+
+    @property
+    def scripts(self) -> Scripts:
+        """Its scripts."""
+        return Scripts(self.client)
 
     async def renew(self, failed: Client) -> None:
         """Leave the connection of the client that failed: the server at its other end may be none of ours any more.
 
         After a failover, it lives on as a replica; in a cluster, our keys may be on another node by now.
         """
-        if failed is self.client:
+        if failed is self._client:
+            self._client = None
             with contextlib.suppress(Unavailable):
                 await self._server.ensure()
-        if failed is self.client:
-            self.client = self._server.client()
-            self.scripts = Scripts(self.client)
         await failed.aclose()
