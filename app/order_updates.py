@@ -25,7 +25,7 @@ class OrderUpdates:
 
     def render(self, key: str, raw_event: bytes, change: Change) -> bytes:
         """Return the record for a change of the order with row key `key`; `raw_event` is the JSON that caused it."""
-        event, before, after, _, _ = change
+        event, before, after = change.event, change.before, change.after
         known = None if before is None else self._new.get(key) or self._old.get(key)
         if known is not None and known[0] is before:
             rendered = known[1] + b"," + _event(event.event_id, event.event_type, event.timestamp)

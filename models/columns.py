@@ -7,7 +7,6 @@ a fault leaves the columns and goes through events.py alone, which says what is 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import accumulate, chain, islice, repeat
 from typing import Any, cast, get_type_hints
 
@@ -87,9 +86,6 @@ def _check(checks: Checks, records: Sequence[Record], blame: Blame) -> dict[str,
 
 # --- one type of events -----------------------------------------------------------------------------------------------
 
-_new_item = partial(tuple.__new__, Item)
-_new_event = partial(tuple.__new__, Event)
-
 
 def _read_group(
     event_type: str, places: Sequence[int], records: Sequence[Record]
@@ -117,18 +113,20 @@ def _read(event_type: str, records: Sequence[Record], faulty: set[int]) -> list[
     timestamps = _in_utc(columns["timestamp"], faulty.add)
     if faulty:
         return []
-    fields = zip(
-        repeat(event_type),
-        columns["event_id"],
-        timestamps,
-        columns["order_id"],
-        columns["customer_id"],
-        totals,
-        columns.get("currency", repeat(None)),
-        items,
-        columns.get("amount", repeat(None)),
+    return list(
+        map(
+            Event,
+            repeat(event_type),
+            columns["event_id"],
+            timestamps,
+            columns["order_id"],
+            columns["customer_id"],
+            totals,
+            columns.get("currency", repeat(None)),
+            items,
+            columns.get("amount", repeat(None)),
+        )
     )
-    return list(map(_new_event, fields))
 
 
 def _read_lines(columns: Mapping[str, Column], faulty: set[int]) -> tuple[list[int], list[tuple[Item, ...]]]:
@@ -148,11 +146,11 @@ def _read_lines(columns: Mapping[str, Column], faulty: set[int]) -> tuple[list[i
     prices = _to_minor(lines["price"], line_decimals, blame_line)
     if faulty:
         return [], []
-    item = map(_new_item, zip(lines["sku"], lines["qty"], prices, strict=True))
+    item = zip(lines["sku"], lines["qty"], prices, strict=True)
     items = [tuple(islice(item, count)) for count in counts]
     if max(lines["qty"]) * max(prices) * max(counts) >= worth_limit(min(decimals)):  # else no order can be
         for row, of_order in enumerate(items):
-            if sum(each.qty * each.price for each in of_order) >= worth_limit(decimals[row]):
+            if sum(qty * price for _, qty, price in of_order) >= worth_limit(decimals[row]):
                 faulty.add(row)
     return totals, items
 

@@ -3,7 +3,8 @@
 Many events at once go through columns.py, which makes its checks from the models declared here.
 """
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -106,15 +107,12 @@ MODELS: Final[dict[str, type[_OrderEvent]]] = {
 # --- what is handed on ------------------------------------------------------------------------------------------------
 
 
-class Item(NamedTuple):
-    """One item of an order; `price` of one piece, in minor units."""
-
-    sku: str
-    qty: int
-    price: int
+Item = tuple[str, int, int]
+"""One item of an order: sku, qty, and the price of one piece in minor units. A plain tuple, as rows hold it."""
 
 
-class Event(NamedTuple):
+@dataclass(slots=True)
+class Event:
     """A checked event. `timestamp` is UTC without suffix, `total` in minor units of `currency`.
 
     `total`, `currency` and `items` belong to order.created, `amount` to order.refunded: as it was written, for only
@@ -194,10 +192,10 @@ def _event(model: OrderEvent) -> Event:
     decimals = CURRENCIES[model.currency]
     total = _minor(model.total_amount, decimals, "total_amount")
     items = tuple(
-        Item(line.sku, line.qty, _minor(line.price, decimals, f"items.{place}.price"))
+        (line.sku, line.qty, _minor(line.price, decimals, f"items.{place}.price"))
         for place, line in enumerate(model.items)
     )
-    if sum(item.qty * item.price for item in items) >= worth_limit(decimals):
+    if sum(qty * price for _, qty, price in items) >= worth_limit(decimals):
         raise _Fault(f"items: must be worth less than {AMOUNT_LIMIT:,} together")
     return Event(*head, total, model.currency, items)
 

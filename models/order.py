@@ -1,6 +1,7 @@
 """The life of an order: what each event does to it, as a table and one pure function."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
@@ -54,7 +55,8 @@ class Order(NamedTuple):
     events: tuple[tuple[str, str, str], ...]
 
 
-class Change(NamedTuple):
+@dataclass(slots=True)
+class Change:
     """What an accepted event did.
 
     `gross` and `refunded` are what it adds to those totals, in minor units of `after.currency`.
@@ -79,7 +81,6 @@ DUPLICATE: Final = Duplicate.DUPLICATE
 
 # A NamedTuple is made twice as fast by `tuple` itself as by its own constructor, which is written in Python.
 _new_order = partial(tuple.__new__, Order)
-_new_change = partial(tuple.__new__, Change)
 
 _next_status = dict(TRANSITIONS).get
 
@@ -96,49 +97,45 @@ def apply(order: Order | None, event: Event) -> Change | Literal[Duplicate.DUPLI
         Refusal: the order's life does not allow the event.
     """
     if order is None:
-        if event.event_type != "order.created":
-            raise _refusal(event, "unknown_order", f"customer {shown(event.customer_id)} has no such order")
         return _create(event)
-    event_id = event.event_id
-    for seen in order.events:
+    event_type, event_id, now = event.event_type, event.event_id, event.timestamp
+    before, currency, total, refunded, item_count, average_item_price, created_at, _, items, events = order
+    for seen in events:
         if seen[0] == event_id:
             return DUPLICATE
-    return _advance(order, event)
-
-
-def _advance(order: Order, event: Event) -> Change:
-    if event.event_type == "order.created":
-        raise _refusal(event, "order_exists", f"event {shown(order.events[0][0])} created the order before")
-    before, currency, total, refunded, item_count, average_item_price, created_at, _, items, events = order
-    status = _next_status((before, event.event_type))
+    if event_type == "order.created":
+        raise _refusal(event, "order_exists", f"event {shown(events[0][0])} created the order before")
+    status = _next_status((before, event_type))
     if status is None:
-        raise _refusal(event, "illegal_transition", f"the order is {before}: no {event.event_type} is allowed")
+        raise _refusal(event, "illegal_transition", f"the order is {before}: no {event_type} is allowed")
     if len(events) >= MAX_EVENTS:
         raise _refusal(event, "illegal_transition", f"the order has had {MAX_EVENTS:,} events: no more are taken")
     refund = 0
-    if event.event_type == "order.refunded":
+    if event_type == "order.refunded":
         refund = _refund(order, event)
         if refunded + refund == total:
             status = "refunded"
-    elif event.event_type == "order.cancelled":
+    elif event_type == "order.cancelled":
         refund = total - refunded
-    now, latest = event.timestamp, (event.event_id, event.event_type, event.timestamp)
-    money = (currency, total, refunded + refund)
-    after = _new_order((status, *money, item_count, average_item_price, created_at, now, items, (*events, latest)))
-    return _new_change((event, order, after, 0, refund))
+    refunded += refund
+    events = (*events, (event_id, event_type, now))
+    after = _new_order(
+        (status, currency, total, refunded, item_count, average_item_price, created_at, now, items, events)
+    )
+    return Change(event, order, after, 0, refund)
 
 
 def _create(event: Event) -> Change:
+    if event.event_type != "order.created":
+        raise _refusal(event, "unknown_order", f"customer {shown(event.customer_id)} has no such order")
     total, currency = event.total, event.currency
     if total is None or currency is None:
         raise TypeError("an order.created without total or currency: it did not come from parse_event")
-    count = sum([item.qty for item in event.items])
-    items = tuple(map(tuple, event.items))  # plain tuples: orjson writes no others
-    now, latest = event.timestamp, (event.event_id, event.event_type, event.timestamp)
-    after = _new_order(
-        ("created", currency, total, 0, count, divide_half_even(total, count), now, now, items, (latest,))
-    )
-    return _new_change((event, None, after, total, 0))
+    now, items = event.timestamp, event.items
+    count = sum([qty for _, qty, _ in items])
+    events = ((event.event_id, event.event_type, now),)
+    after = _new_order(("created", currency, total, 0, count, divide_half_even(total, count), now, now, items, events))
+    return Change(event, None, after, total, 0)
 
 
 def _refund(order: Order, event: Event) -> int:

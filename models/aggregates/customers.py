@@ -37,7 +37,8 @@ class _Sum:
 def contributions(changes: Iterable[Change]) -> dict[str, Customer]:
     """Count each order when it is created, its money as it comes and goes, and once that it is no longer open."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for event, before, after, gross, refunded in changes:
+    for change in changes:
+        event, before, after, gross, refunded = change.event, change.before, change.after, change.gross, change.refunded
         if before is None:
             customer, created_at = sums[event.customer_id], event.timestamp
             customer.orders += 1

@@ -31,16 +31,17 @@ class _Sum:
 def contributions(changes: Iterable[Change]) -> dict[str, Product]:
     """Count the items of each order when it is created, and take them back when it is cancelled."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for event, before, after, _, _ in changes:
+    for change in changes:
+        after = change.after
         currency = after.currency
-        if before is None:
+        if change.before is None:
             for sku, qty, price in after.items:
                 product = sums[sku]
                 product.sold += qty
                 product.money[currency] = product.money.get(currency, 0) + qty * price
             for sku in {sku for sku, _, _ in after.items}:  # an order may have several lines of one product
                 sums[sku].orders += 1
-        elif event.event_type == "order.cancelled":
+        elif change.event.event_type == "order.cancelled":
             for sku, qty, price in after.items:
                 product = sums[sku]
                 product.cancelled += qty

@@ -26,13 +26,14 @@ def revenue_key(currency: str, timestamp: str) -> str:
 def contributions(changes: Iterable[Change]) -> dict[str, Revenue]:
     """Count each order in the minute in which it was created, and its refunds in theirs."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for event, before, after, gross, refunded in changes:
-        if before is None:
-            minute = sums[revenue_key(after.currency, event.timestamp)]
+    for change in changes:
+        if change.before is None:
+            minute = sums[revenue_key(change.after.currency, change.event.timestamp)]
             minute[0] += 1
-            minute[1] += gross
-        elif refunded:
-            sums[revenue_key(after.currency, event.timestamp)][2] += refunded
+            minute[1] += change.gross
+        elif change.refunded:
+            minute = sums[revenue_key(change.after.currency, change.event.timestamp)]
+            minute[2] += change.refunded
     return {key: Revenue(*minute) for key, minute in sums.items()}
 
 

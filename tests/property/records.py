@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from models.events import MODELS, Event, Item
+from models.events import MODELS, Event
 
 Record = dict[str, Any]
 CURRENCIES = {"GBP": 2, "EUR": 2, "JPY": 0, "KWD": 3, "CLF": 4}
@@ -104,7 +104,7 @@ def _created_fields(draw: st.DrawFn, head: tuple[str, str, str, str, str]) -> tu
         price, held_price = draw(amounts(CURRENCIES[currency], most=100_000))
         written_qty = draw(st.sampled_from([qty, str(qty), f"{qty:09d}"]))
         lines.append({"sku": sku, "qty": written_qty, "price": price})
-        items.append(Item(held_sku, qty, held_price))
+        items.append((held_sku, qty, held_price))
     return {"total_amount": total, "currency": currency, "items": lines}, Event(
         *head, held_total, currency, tuple(items)
     )

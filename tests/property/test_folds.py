@@ -71,7 +71,7 @@ def test_orders_equal_the_sums_over_their_events(events: list[Event]) -> None:
     for order, event in books.created.items():
         row = orders[order_key(*order)]
         of_order = [c.event for c in changes if (c.event.customer_id, c.event.order_id) == order]
-        pieces = sum(item.qty for item in event.items)
+        pieces = sum(qty for _, qty, _ in event.items)
         assert (row.total, row.currency, row.item_count) == (event.total, event.currency, pieces)
         assert row.average_item_price == round(Decimal(row.total) / pieces)
         assert row.refunded == sum(amount for e, _, amount in books.refunds if (e.customer_id, e.order_id) == order)
@@ -109,11 +109,11 @@ def test_products_equal_the_sums_over_their_events(events: list[Event]) -> None:
     cancelled: Counter[str] = Counter()
     money: dict[str, Counter[str]] = defaultdict(Counter)
     for order, event in books.created.items():
-        orders.update({item.sku for item in event.items})
-        for item in event.items:
-            sold[item.sku] += item.qty
-            cancelled[item.sku] += item.qty if order in books.cancelled else 0
-            money[item.sku][str(event.currency)] += 0 if order in books.cancelled else item.qty * item.price
+        orders.update({sku for sku, _, _ in event.items})
+        for sku, qty, price in event.items:
+            sold[sku] += qty
+            cancelled[sku] += qty if order in books.cancelled else 0
+            money[sku][str(event.currency)] += 0 if order in books.cancelled else qty * price
     assert table(products.AGGREGATE, events) == {
         sku: (orders[sku], sold[sku], cancelled[sku], dict(money[sku])) for sku in orders
     }

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from models.errors import Cause, Refusal
-from models.events import MODELS, Event, Item
+from models.events import MODELS, Event
 from models.order import DUPLICATE, MAX_EVENTS, Change, Order, apply, decode, order_key, order_view
 
 NUMBERS = count()
@@ -16,7 +16,7 @@ NUMBERS = count()
 
 def event(event_type: str, *, event_id: str = "", minute: int = 0, **fields: Any) -> Event:
     if event_type == "order.created":
-        fields = {"total": 10000, "currency": "GBP", "items": (Item("a", 2, 3000), Item("b", 1, 4000))} | fields
+        fields = {"total": 10000, "currency": "GBP", "items": (("a", 2, 3000), ("b", 1, 4000))} | fields
     event_id = event_id or f"evt-{next(NUMBERS)}"
     return Event(event_type, event_id, f"2026-11-21T12:{minute:02d}:00", "ord-1", "cust-1", **fields)
 
@@ -205,7 +205,7 @@ def test_times_are_those_of_the_events() -> None:
 @pytest.mark.parametrize(("total", "qty", "average"), [(10000, 3, 3333), (5, 2, 2), (7, 2, 4), (0, 4, 0)])
 def test_the_average_is_of_the_total_over_all_pieces(total: int, qty: int, average: int) -> None:
     """Rounded half to even, in minor units."""
-    order = after(total=total, items=(Item("a", qty - 1, 1), Item("a", 1, 1)))
+    order = after(total=total, items=(("a", qty - 1, 1), ("a", 1, 1)))
     assert (order.item_count, order.average_item_price) == (qty, average)
 
 
