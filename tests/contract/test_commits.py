@@ -120,16 +120,17 @@ async def test_a_new_owner_loads_exactly_what_was_committed(space: Space) -> Non
             expected |= step
     assert len(expected) > 18_000
     lease = await space.claim()
-    done, total = 0, 0
+    done, total, chunks = 0, 0, 0
     rows_found: Rows = {}
     async for chunk in lease.load():
         for name, key, value in chunk.rows:
             assert value is not None
             rows_found[name, key] = bytes(value)
         assert done <= chunk.done
-        done, total = chunk.done, chunk.total
+        done, total, chunks = chunk.done, chunk.total, chunks + 1
     assert rows_found == expected
     assert done == total
+    assert chunks > 1
     await lease.release()
     assert await space.snapshot() == expected
 

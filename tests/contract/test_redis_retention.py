@@ -1,16 +1,15 @@
 """What Redis keeps in its memory: nothing goes that somebody has still to read; while too much waits, senders do."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from app.engine.errors import Inconsistent, Unavailable
+from app.engine.errors import Unavailable
 from app.engine.step import Output, Record
 from tests.contract.brokers.every import BROKERS, Servers
 from tests.contract.brokers.redis import StreamServer, tag
 from tests.contract.brokers.server import Server
-from tests.contract.space import Space, key_values, loaded, numbered, read_batches, read_records, table
+from tests.contract.space import Space, key_values, numbered, read_batches, read_records, table
 
 RETAIN = 50
 
@@ -169,61 +168,3 @@ async def test_an_application_that_comes_late_begins_with_what_is_left(small: Sp
     async with late.holding() as lease:
         assert lease.next_offset == 150 - left
         assert key_values(await read_records(lease, left)) == numbered(left, 150 - left)
-
-
-# --- what was deleted by hand ----------------------------------------------------------------------------------------
-
-
-def by_hand(space: Space, change: Callable[..., object]) -> None:
-    """Do something with a client."""
-    assert isinstance(space.server, StreamServer)
-    with space.server.client() as client:
-        change(client)
-
-
-@pytest.mark.parametrize("policy", ["stop", "continue"])
-async def test_records_that_were_deleted_before_they_were_counted_are_no_secret(server: Server, policy: str) -> None:
-    """They stop the worker, with their number and the setting that goes on without them; or are left out by it."""
-    space = Space(server, on_lost_records=policy)
-    await space.prepare()
-    await send_in_pieces(space, 50)
-    await count_all(space, 10, 10)
-    by_hand(space, lambda client: client.xtrim(stem(space, space.topics.orders), minid="0-31", approximate=False))
-    lease = await space.claim()
-    try:
-        if policy == "stop":
-            with pytest.raises(Inconsistent, match=r"20 records at offset 10 .*ORDERS_ON_LOST_RECORDS=continue"):
-                await loaded(lease)
-        else:
-            await loaded(lease)
-            assert key_values(await read_records(lease, 20)) == numbered(20, 30)
-            await lease.commit(50, table(a=b"1"), [])
-            assert (await space.state()).offset == 50
-    finally:
-        await lease.release()
-
-
-async def test_records_deleted_under_a_running_worker_are_no_secret(server: Server) -> None:
-    """A gap in what it reads is never jumped over in silence."""
-    space = Space(server)
-    await space.prepare()
-    await send_in_pieces(space, 50)
-    async with space.holding() as lease:
-        by_hand(space, lambda client: client.xtrim(stem(space, space.topics.orders), minid="0-31", approximate=False))
-        with pytest.raises(Inconsistent, match="30 records"):
-            await read_records(lease, 20)
-
-
-@pytest.mark.parametrize("deleted", ["offsets", "stream and offsets"])
-async def test_a_topic_that_was_deleted_without_its_state_is_named(server: Server, deleted: str) -> None:
-    """Else everything that is sent again would be counted on top of what was counted before."""
-    space = Space(server)
-    await space.prepare()
-    await send_in_pieces(space, 20)
-    await count_all(space, 20)
-    stream = stem(space, space.topics.orders)
-    by_hand(space, lambda client: client.delete(f"{stream}:offsets", *([stream] if "stream" in deleted else [])))
-    if "stream" in deleted:
-        await send_in_pieces(space, 20)
-    with pytest.raises(Inconsistent, match=r"20 was committed.*ORDERS_APP_ID"):
-        await space.claim()

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from app.engine.errors import Unavailable, Unknown
-from tests.contract.brokers.every import BROKERS, Servers
+from tests.contract.brokers.every import BROKERS, Servers, over
 from tests.contract.brokers.server import Server
 from tests.contract.conftest import NewSpace
 from tests.contract.space import loaded, numbered, table
 
 # Its keeper starts an embedded server again at once.
-CAN_BE_AWAY = [
-    pytest.param(name, marks=[pytest.mark.long] * (name == "kafka")) for name in BROKERS if name != "embedded"
-]
+CAN_BE_AWAY = [name for name in BROKERS if name != "embedded"]
 
 
-@pytest.fixture(params=CAN_BE_AWAY)
+@pytest.fixture(params=over(CAN_BE_AWAY, long=["kafka"]))
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server]:
     """A server that nobody else is using."""
     with servers.own(request.param) as own:

@@ -11,7 +11,7 @@ import pytest
 
 from app.engine.errors import Fenced, Unavailable, Unknown
 from app.engine.step import Output
-from tests.contract.brokers.every import BROKERS, Servers
+from tests.contract.brokers.every import Servers, over
 from tests.contract.brokers.server import Server, as_number
 from tests.contract.conftest import NewSpace
 from tests.contract.member import Member, joined
@@ -21,9 +21,7 @@ EXPECTED = (Fenced, Unknown, Unavailable)
 CRASHES = 2
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=[pytest.mark.long] * (name == "kafka")) for name in BROKERS]
-)
+@pytest.fixture(scope="module", params=over(long=["kafka"]))
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server]:
     """A server that nobody else is using."""
     with servers.own(request.param) as own:

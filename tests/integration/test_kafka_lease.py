@@ -272,18 +272,6 @@ async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(k
     assert committed(kafka, topics.dead_letters) == []
 
 
-async def test_a_step_larger_than_a_batch_is_still_one_step(kafka: LocalKafka) -> None:
-    """Rows and outputs of several batches, and a record larger than a batch, are committed with everything else."""
-    settings, topics = await provisioned(kafka)
-    many: EncodedRows = [("t", [(f"k{n}", b'"%d%s"' % (n, b"." * 2000)) for n in range(4500)])]
-    monster = bytes(6 << 20)
-    async with holding(settings) as lease:
-        await lease.commit(0, many, [update(topics, b"first"), update(topics, monster), update(topics, b"last")])
-    async with holding(settings, load=False) as after:
-        assert len(await loaded(after)) == 4500
-    assert [record.value for record in committed(kafka, topics.order_updates)] == [b"first", monster, b"last"]
-
-
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
 async def test_what_is_written_can_be_read_with_any_client(kafka: LocalKafka, compression: str) -> None:
     """Key, value, headers and time arrive as they were given, with every compression that can be set."""
@@ -444,22 +432,6 @@ async def test_a_state_of_nothing_but_aborted_rows_is_empty(kafka: LocalKafka) -
         assert lease.next_offset == 0
 
 
-async def test_a_load_takes_in_what_the_former_owner_committed_last(kafka: LocalKafka) -> None:
-    """A commit that ended just before the claim is in the state that is loaded after it: thirty times of thirty."""
-    settings, topics = await provisioned(kafka)
-    produce(kafka, topics.orders, numbered(30))
-    former = await claim(settings, topics, 0)
-    await loaded(former)
-    for number in range(1, 31):
-        await former.commit(number, rows(a=number), [])
-        owner = await claim(settings, topics, 0)
-        assert await loaded(owner) == {("t", "a"): b"%d" % number}
-        assert owner.next_offset == number
-        await former.release()
-        former = owner
-    await former.release()
-
-
 async def test_a_commit_that_slips_in_just_before_the_fence_is_loaded(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -481,20 +453,6 @@ async def test_a_commit_that_slips_in_just_before_the_fence_is_loaded(
         assert await loaded(owner) == {("t", "a"): b"2"}
         assert owner.next_offset == 2
     await former.release()
-
-
-async def test_progress_is_told_in_parts_of_the_whole(kafka: LocalKafka) -> None:
-    """A load of many rows comes in chunks that count up to the total."""
-    settings, _ = await provisioned(kafka)
-    async with holding(settings) as lease:
-        await lease.commit(0, [("t", [(f"k{n}", b"1") for n in range(10_000)])], [])
-    async with holding(settings, load=False) as lease:
-        chunks = [(len(chunk.rows), chunk.done, chunk.total) async for chunk in lease.load()]
-    assert len(chunks) > 1
-    assert sum(count for count, _, _ in chunks) == 10_000
-    done = [done for _, done, _ in chunks]
-    assert done == sorted(done)
-    assert done[-1] == chunks[-1][2]
 
 
 async def test_nothing_is_fetched_past_the_end_of_the_state(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -650,25 +608,3 @@ async def commit_now_and_then(lease: KafkaLease, topics: Topics) -> None:
         while True:
             await asyncio.sleep(3.0)
             await lease.commit(0, rows(a=2), [update(topics, b"u")])
-
-
-async def test_a_lease_can_be_released_in_any_state(kafka: LocalKafka) -> None:
-    """Release never raises: not a second time, not before the load, not with a read or a load under way."""
-    settings, topics = await provisioned(kafka)
-    unused = await claim(settings, topics, 0)
-    await unused.release()
-    await unused.release()
-
-    reading = await claim(settings, topics, 0)
-    await loaded(reading)
-    read = asyncio.create_task(reading.read(10))
-    await asyncio.sleep(0)
-    await reading.release()
-    read.cancel()
-    await asyncio.gather(read, return_exceptions=True)
-
-    broken_off = await claim(settings, topics, 0)
-    produce(kafka, topics.state, [(b"t/a", b"1"), (OFFSET_KEY, b'{"next":0}')])
-    async for _ in broken_off.load():
-        break
-    await broken_off.release()

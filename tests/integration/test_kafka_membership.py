@@ -66,40 +66,6 @@ async def until_shared(*members: Member, sizes: list[int]) -> None:
     await until(shared, what=f"shares of {sizes}")
 
 
-async def test_partitions_are_shared_as_workers_come_and_go(settings: Settings) -> None:
-    """Four over one, two, three and two again; everybody knows who owns what."""
-    async with joined(settings, "a") as first:
-        await until_shared(first, sizes=[4])
-        async with joined(settings, "b") as second:
-            await until_shared(first, second, sizes=[2, 2])
-            kept = first.owned
-            async with joined(settings, "c") as third:
-                await until_shared(first, second, third, sizes=[1, 1, 2])
-                for member in (first, second, third):
-                    routes = member.membership.assignor.routes
-                    assert {partition for partition, url in routes.items() if url == "http://c"} == third.owned
-                    assert routes.keys() == {0, 1, 2, 3}
-            await until_shared(first, second, sizes=[2, 2])
-            assert kept is not None
-            assert first.owned is not None
-            assert kept & first.owned, "it lost everything that it had"
-        await until_shared(first, sizes=[4])
-
-
-async def test_the_group_confirms_what_a_worker_owns_and_nothing_else(settings: Settings) -> None:
-    """A worker that was fenced asks before it claims again."""
-    async with joined(settings, "a") as first:
-        await until_shared(first, sizes=[4])
-        assert await first.membership.confirm(2)
-        async with joined(settings, "b") as second:
-            await until_shared(first, second, sizes=[2, 2])
-            assert first.owned is not None
-            assert second.owned is not None
-            for partition in first.owned:
-                assert await first.membership.confirm(partition)
-                assert not await second.membership.confirm(partition)
-
-
 async def test_offsets_are_copied_to_the_group_for_tools(kafka: LocalKafka, settings: Settings) -> None:
     """Any tool that shows a group's lag shows ours."""
     produce(kafka, names(settings).orders, [(b"k", b"v")] * 5, 1)
@@ -111,25 +77,6 @@ async def test_offsets_are_copied_to_the_group_for_tools(kafka: LocalKafka, sett
     asked = [ConsumerGroupTopicPartitions(settings.app_id)]
     (answer,) = client.list_consumer_group_offsets(asked).values()
     assert {found.partition: found.offset for found in answer.result(10).topic_partitions} == {1: 3}
-
-
-async def test_a_member_that_is_well_is_watched_in_silence(settings: Settings) -> None:
-    """Watching raises nothing and ends when the member leaves."""
-    async with joined(settings, "a") as member:
-        await until_shared(member, sizes=[4])
-        watch = asyncio.create_task(member.membership.watch())
-        await asyncio.sleep(1.5)
-        assert not watch.done()
-        await member.membership.stop()
-        await asyncio.wait_for(watch, 5)
-
-
-async def test_a_fault_while_a_share_is_taken_is_not_swallowed(settings: Settings) -> None:
-    """The client library would log it and leave the partitions with nobody at work on them."""
-    async with joined(settings, "a") as member:
-        member.fail = True
-        with pytest.raises(MembershipLost, match="ZeroDivisionError: the engine has a fault"):
-            await asyncio.wait_for(member.membership.watch(), 10)
 
 
 async def test_a_group_that_breaks_for_good_is_reported(settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """Reading one partition from a real broker, with another client as its producer."""
 
 import asyncio
-import random
 import secrets
 import signal
 import time
@@ -30,7 +29,6 @@ from tests.integration.kafka_kit import (
     numbered,
     produce,
     read_on,
-    read_until,
     settings_for,
     written,
 )
@@ -117,27 +115,6 @@ async def test_a_record_larger_than_a_fetch_is_read(kafka: LocalKafka, topic: st
     async with reading(kafka, topic, max_bytes=1000) as reader:
         sizes = [len(value or b"") for _, _, value, *_ in seen(await read_to(reader, 4))]
     assert sizes == [1, 5 << 20, 1, 30 << 20]
-
-
-@pytest.mark.parametrize("slice_", [1, 7, 100, 101, 250])
-async def test_a_fetch_can_be_taken_in_slices_of_any_size(kafka: LocalKafka, topic: str, slice_: int) -> None:
-    """Slices end within and at the end of record batches, and no record is read twice or left out."""
-    for part in range(3):
-        produce(kafka, topic, numbered(100, prefix=f"{part}-"), linger_ms=200)
-    async with reading(kafka, topic) as reader:
-        batches = await read_to(reader, 300, slice_)
-        assert seen(batches) == committed(kafka, topic)
-        assert [record.offset for batch in batches for record in batch.records] == list(range(300))
-
-
-@pytest.mark.parametrize("offset", [1, 57, 99, 100, 150, 199])
-async def test_reading_starts_in_the_middle_of_a_record_batch(kafka: LocalKafka, topic: str, offset: int) -> None:
-    """A broker sends whole record batches; what lies before the position is left out."""
-    produce(kafka, topic, numbered(100), linger_ms=200)
-    produce(kafka, topic, numbered(100), linger_ms=200, compression_type="lz4")
-    async with reading(kafka, topic, offset) as reader:
-        batches = await read_to(reader, 200, 30)
-    assert seen(batches) == committed(kafka, topic)[offset:]
 
 
 async def test_transactions_are_read_as_they_ended(kafka: LocalKafka, topic: str) -> None:
@@ -252,48 +229,6 @@ async def test_a_partition_of_nothing_but_markers_comes_to_its_end(kafka: LocalK
     async with reading(kafka, topic) as reader:
         assert seen(await read_to(reader, 9)) == []
         assert await list_offset(reader._client, topic, 0, LATEST, 5) == 9
-
-
-async def test_a_read_that_is_cancelled_loses_nothing(kafka: LocalKafka, topic: str) -> None:
-    """Cancelled at any moment and asked again, a reader still gives every record once and in order."""
-    chance = random.Random(5)
-    produce(kafka, topic, numbered(2_000, size=200), batch_num_messages=20)
-    found: list[int] = []
-    cancelled = 0
-    async with reading(kafka, topic, max_bytes=1_000) as reader, asyncio.timeout(60):
-        while len(found) < 2_000:
-            read = asyncio.create_task(reader.read(chance.choice([1, 10, 150])))
-            for _ in range(chance.choice([0, 1, 2, 3, 5, 8, 1_000])):
-                await asyncio.sleep(0)
-            read.cancel()
-            await asyncio.wait({read})
-            if read.cancelled():
-                cancelled += 1
-            else:
-                found += [record.offset for record in read.result().records]
-    assert found == list(range(2_000))
-    assert cancelled > 100, "hardly any read was cancelled, so this proves nothing"
-
-
-async def test_an_empty_read_comes_back_within_its_wait(kafka: LocalKafka, topic: str) -> None:
-    """Without records a read answers after the wait, and a record that arrives ends the wait at once."""
-    async with reading(kafka, topic, wait_ms=3_000) as reader:
-        produce(kafka, topic, numbered(1))
-        assert len((await reader.read(10)).records) == 1
-        begin = time.monotonic()
-        asyncio.get_running_loop().call_later(0.3, produce, kafka, topic, numbered(1))
-        batches = await read_until(reader.read, bool)
-        assert time.monotonic() - begin < 2
-        assert batches[-1].records[0].offset == 1
-
-
-async def test_the_lag_is_known_while_reading(kafka: LocalKafka, topic: str) -> None:
-    """Each batch tells where the partition ends, so that lag can be told without asking."""
-    produce(kafka, topic, numbered(1_000, size=500), batch_num_messages=50)
-    async with reading(kafka, topic, max_bytes=40_000) as reader:
-        first = await reader.read(10)
-    assert first.next_offset == 10
-    assert first.end_offset == 1_000
 
 
 # --- when something is wrong ------------------------------------------------------------------------------------------

@@ -43,13 +43,6 @@ async def test_an_empty_state_is_read_at_once(kafka: LocalKafka) -> None:
     assert await _rows(settings) == {}
 
 
-async def test_many_rows_are_read_in_chunks(kafka: LocalKafka) -> None:
-    """None is lost between two of them."""
-    settings, topics = await provisioned(kafka)
-    produce(kafka, topics.state, [(b"orders/%d" % n, b"%d" % n) for n in range(20_000)])
-    assert await _rows(settings) == {("orders", str(n)): b"%d" % n for n in range(20_000)}
-
-
 async def test_what_is_not_committed_is_not_read(kafka: LocalKafka) -> None:
     """Neither what was aborted nor what is still open; and an open transaction keeps nobody waiting."""
     settings, topics = await provisioned(kafka)
@@ -67,16 +60,6 @@ async def test_what_is_not_committed_is_not_read(kafka: LocalKafka) -> None:
         assert await _rows(settings) == {("orders", "k"): b"2", ("orders", "gone"): None}
     finally:
         open_one.abort()
-
-
-async def test_the_owner_of_a_partition_is_not_disturbed(kafka: LocalKafka) -> None:
-    """It goes on committing, before and after; nothing was claimed."""
-    settings, _ = await provisioned(kafka)
-    async with holding(settings) as lease:
-        await lease.commit(1, [("orders", [("k", b"1")])], [])
-        assert await _rows(settings) == {("orders", "k"): b"1"}
-        await lease.commit(2, [("orders", [("k", b"2")])], [])
-        assert await _rows(settings) == {("orders", "k"): b"2"}
 
 
 async def test_without_a_state_there_is_a_clear_error(kafka: LocalKafka) -> None:

@@ -1,9 +1,10 @@
 """The brokers that the suite runs over; a new one is a file of its own and a line here."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,11 @@ from tools.errors import MissingProgramError
 SERVERS: tuple[type[Server], ...] = (EmbeddedBroker, RedisServer, KafkaServer)
 
 BROKERS = {server.name: server for server in SERVERS if server.name in TRANSPORTS}
+
+
+def over(names: Iterable[str] = BROKERS, *, long: Collection[str] = ()) -> list[Any]:
+    """Return the parameters of a fixture that is to be had for each of these brokers; some take long."""
+    return [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in names]
 
 
 class Servers:
