@@ -25,7 +25,7 @@ WAITING = (*AWAY, redis.exceptions.AuthenticationError)
 RIGHTS = (
     *("ping", "info", "client|setname", "evalsha", "eval", "type", "time", "get", "set", "expire"),
     *("hget", "hset", "hsetnx", "hmget", "hgetall", "hincrby", "hdel", "hexists", "hlen", "hscan"),
-    *("xadd", "xrange", "xread", "xtrim", "xsetid", "zadd", "zscore", "zrange", "zrem", "zremrangebyscore"),
+    *("xadd", "xrange", "xread", "xtrim", "zadd", "zscore", "zrange", "zrem", "zremrangebyscore"),
 )
 """The commands that an application needs, as docs/operating.md lists them."""
 

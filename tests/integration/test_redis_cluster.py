@@ -16,6 +16,7 @@ from tests.contract.space import Space
 from tests.integration.redis_kit import RedisNode
 from tests.integration.redis_run import Run
 from tests.waiting import wait_until
+from tools.local_kafka import free_port
 
 SLOTS = 16_384
 NODES = 3
@@ -27,7 +28,9 @@ class Cluster:
 
     def __init__(self, folder: Path, make: str) -> None:
         options = {"cluster_enabled": "yes", "cluster_node_timeout": 1_000, "appendonly": "no"}
-        self.nodes = [RedisNode(folder / f"{number}", make, **options) for number in range(NODES)]
+        self.nodes = [
+            RedisNode(folder / f"{number}", make, cluster_port=free_port(), **options) for number in range(NODES)
+        ]
 
     def join(self) -> None:
         """Make a cluster of the running nodes."""
@@ -36,7 +39,7 @@ class Cluster:
             node.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
             node.command("CLUSTER", "SET-CONFIG-EPOCH", self.nodes.index(node) + 1)
         for node in self.nodes[1:]:
-            self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
+            self.nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port, node.options["cluster-port"])
         for node in self.nodes:
             wait_until(lambda: self._is_whole(node), 30, "the cluster", node.log_text)  # noqa: B023 - called at once
 
@@ -134,16 +137,16 @@ async def test_a_database_number_is_refused(cluster: Cluster) -> None:
 def test_a_primary_that_dies_is_followed_by_its_replica(tmp_path: Path) -> None:
     """The cluster makes the replica the primary; any node that is left knows."""
     made = Cluster(tmp_path, "redis-7")
-    replica = RedisNode(
-        tmp_path / "replica", "redis-7", **{k: v for k, v in made.nodes[0].options.items() if k != "port"}
-    )
+    first = made.nodes[0]
+    options = {name: value for name, value in first.options.items() if "port" not in name}
+    replica = RedisNode(tmp_path / "replica", "redis-7", cluster_port=free_port(), **options)
     with ExitStack() as stack:
         for node in (*made.nodes, replica):
             stack.enter_context(node)
         made.join()
         prefix = f"{secrets.token_hex(3)}."
         primary = made.holder(slot_of(made, prefix))
-        replica.command("CLUSTER", "MEET", "127.0.0.1", made.nodes[0].port)
+        replica.command("CLUSTER", "MEET", "127.0.0.1", first.port, first.options["cluster-port"])
         primary_id = _told(primary, "MYID")
         wait_until(lambda: primary_id in _told(replica, "NODES"), 20, "the replica to know its primary")
         wait_until(lambda: _replicates(replica, primary_id), 20, "the replica to be taken in")

@@ -26,7 +26,7 @@ if last - (least or 0) + tonumber(ARGV[1]) > tonumber(ARGV[3]) and last > (least
   return {'full', slowest}
 end
 
-add(KEYS[1], last, last + tonumber(ARGV[1]), ARGV[1], ARGV[2])
+add(KEYS[1], last + tonumber(ARGV[1]), ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'end', string.format('%.0f', last + tonumber(ARGV[1])))
 redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])
 redis.call('EXPIRE', KEYS[3], ARGV[6])

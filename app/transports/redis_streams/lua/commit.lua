@@ -46,27 +46,31 @@ for index = 5, #KEYS, 2 do
   ends[index] = end_of(KEYS[index], KEYS[index + 1])
 end
 
--- From here on nothing may fail.
-local at = 8
-for _ = 1, tonumber(ARGV[7]) do
+-- From here on nothing may fail. What might all the same (see `add`) comes first, while nothing is counted yet.
+local outputs = 8 + tonumber(ARGV[7])
+for at = outputs, #ARGV, 4 do
+  local index = tonumber(ARGV[at])
+  local last = ends[index] + tonumber(ARGV[at + 1])
+  add(KEYS[index], last, ARGV[at + 1], ARGV[at + 2])
+  ends[index] = last
+end
+for index, last in pairs(ends) do
+  redis.call('HSET', KEYS[index + 1], 'end', string.format('%.0f', last))
+end
+for at = 8, outputs - 1 do
   local rows = cmsgpack.unpack(ARGV[at])
   for i = 1, #rows, 1000 do -- Lua's stack holds no more than some thousands
     redis.call('HSET', KEYS[4], unpack(rows, i, math.min(i + 999, #rows)))
   end
-  at = at + 1
-end
-while at < #ARGV do
-  local index, keep = tonumber(ARGV[at]), tonumber(ARGV[at + 3])
-  local last = ends[index] + tonumber(ARGV[at + 1])
-  add(KEYS[index], ends[index], last, ARGV[at + 1], ARGV[at + 2])
-  redis.call('HSET', KEYS[index + 1], 'end', string.format('%.0f', last))
-  ends[index] = last
-  if keep >= 0 then
-    trim(KEYS[index], KEYS[index + 1], keep)
-  end
-  at = at + 4
 end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[5])
 redis.call('HSET', KEYS[1], 'next', ARGV[5], 'rows', redis.call('HLEN', KEYS[4]))
+
+for at = outputs, #ARGV, 4 do
+  local index, keep = tonumber(ARGV[at]), tonumber(ARGV[at + 3])
+  if keep >= 0 then
+    trim(KEYS[index], KEYS[index + 1], keep)
+  end
+end
 trim(KEYS[3], KEYS[2], tonumber(ARGV[6]))
 return {'ok'}

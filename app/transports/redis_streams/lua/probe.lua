@@ -8,7 +8,7 @@ local calls = {
   {'EVAL', 'return', '0'}, {'EXPIRE', key, '1'}, {'GET', key}, {'HDEL', key, 'f'}, {'HEXISTS', key, 'f'},
   {'HGET', key, 'f'}, {'HGETALL', key}, {'HINCRBY', key, 'f', '1'}, {'HLEN', key}, {'HMGET', key, 'f'},
   {'HSCAN', key, '0'}, {'HSET', key, 'f', 'v'}, {'HSETNX', key, 'f', 'v'}, {'SET', key, 'v'}, {'TIME'}, {'TYPE', key},
-  {'XADD', key, '0-1', 'f', 'v'}, {'XRANGE', key, '-', '+'}, {'XREAD', 'STREAMS', key, '0-0'}, {'XSETID', key, '0-1'},
+  {'XADD', key, '0-1', 'f', 'v'}, {'XRANGE', key, '-', '+'}, {'XREAD', 'STREAMS', key, '0-0'},
   {'XTRIM', key, 'MINID', '0-1'}, {'ZADD', key, '1', 'm'}, {'ZRANGE', key, '0', '-1'}, {'ZREM', key, 'm'},
   {'ZREMRANGEBYSCORE', key, '0', '1'}, {'ZSCORE', key, 'm'},
 }
