@@ -75,18 +75,24 @@ async def prepare(server: RedisServer, settings: Settings) -> None:
     keys = keys_for(settings)
 
     async def look(client: Client) -> bool:
-        with translated(f"looking at {server.name}"):
-            info = await client.info()
-        _check(info, server.name)
-        with translated(f"the commands that are needed on {server.name}"):
-            await Scripts(client)("probe", [f"{keys.tag}:probe"], [])
+        keeps = await check_server(client, server, keys)
         await ensure_topics(client, keys, settings)
-        return bool(info.get("aof_enabled"))
+        return keeps
 
     if not await when_ready(server, keys, look):
         log.warning(
             "The server %s keeps no append-only file (appendonly no): a crash loses what came last", server.name
         )
+
+
+async def check_server(client: Client, server: RedisServer, keys: Keys) -> bool:
+    """Refuse a server that would lose or refuse what we write; returns whether it keeps an append-only file."""
+    with translated(f"looking at {server.name}"):
+        info = await client.info()
+    _check(info, server.name)
+    with translated(f"the commands that are needed on {server.name}"):
+        await Scripts(client)("probe", [f"{keys.tag}:probe"], [])
+    return bool(info.get("aof_enabled"))
 
 
 def _check(info: dict[str, Any], name: str) -> None:
