@@ -24,6 +24,11 @@ async def space(server: Server) -> Space:
     return space
 
 
+@pytest.fixture(autouse=True)
+def _all_looked_at(nothing_forgotten: None) -> None:
+    """No test leaves an error behind that nobody looked at."""
+
+
 NewSpace = Callable[..., Awaitable[Space]]
 
 

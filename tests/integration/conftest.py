@@ -1,23 +1,11 @@
 """What integration tests share besides the broker."""
 
-import gc
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.secured_kafka import SecuredKafka, secured_kafka
 from tools.local_kafka import LocalKafka
-
-
-@pytest.fixture
-def nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fail a test that leaves an error behind which nobody looked at: a worker would log each as a traceback."""
-    yield
-    gc.collect()
-    logged = [record for when in ("setup", "call", "teardown") for record in caplog.get_records(when)]
-    left = [record.getMessage() for record in logged if record.name == "asyncio"]
-    # Of aiokafka's own making, and out of reach: a produce request under way when its producer is fenced.
-    assert not [text for text in left if "Sender._send_produce_req" not in text]
 
 
 @pytest.fixture(scope="session")

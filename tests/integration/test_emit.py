@@ -1,48 +1,50 @@
 """The emit command as users run it, against a real broker and against none."""
 
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.commands._sending import key_of
-from tests.logs import Log
+from app.settings import Settings
+from tests.contract.brokers.every import Servers, over
+from tests.contract.brokers.server import Server, TopicLog, environment, names
 from tests.oracle_events import partition_of
 from tests.workers import ROOT, Worker
-from tools.local_kafka import LocalKafka, free_port
+from tools.local_kafka import free_port
 
 SAMPLE = ROOT / "samples" / "orders.jsonl"
 PARTITIONS = 3
 
 
+@pytest.fixture(params=over(long=["redis"]))
+def server(request: pytest.FixtureRequest, servers: Servers) -> Server:
+    """A running server of each broker; Redis differs little from the embedded one here."""
+    return servers.get(request.param)
+
+
 @pytest.fixture
-def prefix() -> str:
+def settings(server: Server) -> Settings:
     """Topics of this test alone."""
-    return f"t-{uuid.uuid4().hex[:8]}-"
+    return server.settings(partitions=PARTITIONS)
 
 
 @pytest.fixture
-def shell(kafka: LocalKafka, tmp_path: Path, prefix: str) -> Worker:
+def shell(settings: Settings, tmp_path: Path) -> Worker:
     """Settings to run commands with; no worker runs."""
-    settings = {
-        "ORDERS_BROKER": kafka.url,
-        "ORDERS_TOPIC_PREFIX": prefix,
-        "ORDERS_APP_ID": f"{prefix}app",
-        "ORDERS_PARTITIONS": str(PARTITIONS),
-    }
-    return Worker("shell", tmp_path, settings)
+    return Worker("shell", tmp_path, environment(settings))
 
 
 @pytest.fixture
-def orders(kafka: LocalKafka, prefix: str) -> Iterator[Log]:
+def orders(server: Server, settings: Settings) -> Iterator[TopicLog]:
     """The orders topic."""
-    with Log(kafka.bootstrap, f"{prefix}orders", PARTITIONS) as log:
-        yield log
+    log = server.log(settings, names(settings).orders)
+    yield log
+    log.close()
 
 
-def test_the_bundled_file_arrives_whole_and_in_order(shell: Worker, orders: Log) -> None:
+def test_the_bundled_file_arrives_whole_and_in_order(shell: Worker, orders: TopicLog) -> None:
     """Each line is a record in its customer's partition, without a worker ever having run."""
     result = shell.command("emit", str(SAMPLE))
     assert (result.stdout, result.returncode) == (b"acknowledged 200 of 200\n", 0)
@@ -59,7 +61,7 @@ def test_the_bundled_file_arrives_whole_and_in_order(shell: Worker, orders: Log)
         assert [record.value for record in records if record.partition == partition and record.key] == sent
 
 
-def test_many_events_are_sent_quickly(shell: Worker, orders: Log) -> None:
+def test_many_events_are_sent_quickly(shell: Worker, orders: TopicLog) -> None:
     """50,000 sample events; the time is that of a slow machine, start of the command included."""
     begin = time.monotonic()
     result = shell.command("emit", "--sample", "50000")
@@ -81,10 +83,10 @@ def test_an_unreachable_broker_is_one_line_within_the_limit(tmp_path: Path) -> N
     assert address.encode() in result.stderr
 
 
-def test_another_partition_count_is_one_line(shell: Worker, kafka: LocalKafka, tmp_path: Path) -> None:
+def test_another_partition_count_is_one_line(shell: Worker, settings: Settings, tmp_path: Path) -> None:
     """Sending by another count would put every record into a wrong partition."""
     assert shell.command("emit", "--sample", "1").returncode == 0
-    other = Worker("other", tmp_path, shell.environment | {"ORDERS_PARTITIONS": "5"})
+    other = Worker("other", tmp_path, environment(settings) | {"ORDERS_PARTITIONS": "5"})
     result = other.command("emit", "--sample", "1")
     assert result.returncode not in {0, 2}
     assert b"ORDERS_PARTITIONS" in result.stderr

@@ -1,17 +1,19 @@
 """The real worker command at work: how it stops, fails, is killed, paused and thrown out of its group."""
 
+import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from app.topics import Topics, topics_for
-from app.transports.kafka.state_records import OFFSET_KEY, decode_offset
-from tests.integration.kafka_kit import committed, numbered, produce, settings_for, table_of
+from tests.contract.brokers.every import Servers, over
+from tests.contract.brokers.server import Server, as_number, read_log
+from tests.contract.space import KeyValue, Space, numbered
 from tests.integration.secured_kafka import SecuredKafka
 from tests.integration.worker_process import WorkerProcess
-from tools.local_kafka import LocalKafka
+from tests.oracle_events import partition_of
 
 STOP_SECONDS = 3.0
 
@@ -19,39 +21,51 @@ STOP_SECONDS = 3.0
 class Job:
     """A counting application on topics of its own."""
 
-    def __init__(self, broker: LocalKafka, **more: Any) -> None:
-        self.broker = broker
-        settings = settings_for(broker, **more)
-        own = ("broker", "app_id", "topic_prefix", "partitions", "broker_timeout")
-        self.settings = {name: getattr(settings, name) for name in own} | more
-        self.topics: Topics = topics_for(settings.topic_prefix, settings.app_id)
-        self.partitions = settings.partitions
+    def __init__(self, server: Server, **more: Any) -> None:
+        self.space = Space(server, session_timeout=max(3.0, server.session_timeout), **more)
+        self.topics = self.space.topics
+        self.partitions = self.space.settings.partitions
 
-    def worker(self, **more: Any) -> WorkerProcess:
+    def worker(self) -> WorkerProcess:
         """Start a worker."""
-        return WorkerProcess(**self.settings | more)
+        settings = self.space.settings
+        return WorkerProcess(**{name: getattr(settings, name) for name in settings.model_fields_set})
 
     def send(self, *values: bytes, partition: int = 0) -> None:
-        """Send records under the key `k`."""
-        produce(self.broker, self.topics.orders, [(b"k", value) for value in values], partition)
+        """Send records under the key of a partition: `k`, where there is only one."""
+        keys = (b"k%d" % number for number in range(99))
+        key = b"k" if self.partitions == 1 else next(k for k in keys if partition_of(k, self.partitions) == partition)
+        self.send_records([(key, value) for value in values])
+
+    def send_records(self, records: Sequence[KeyValue]) -> None:
+        """Send records."""
+        asyncio.run(self.space.send(*records))
 
     def counted(self, partition: int = 0) -> dict[str, int]:
         """Return the committed counts, `offset` among them."""
-        rows = table_of(self.broker, self.topics.state, partition)
-        offset = decode_offset(rows.pop(OFFSET_KEY)) if OFFSET_KEY in rows else 0
-        return {key.decode().partition("/")[2]: int(value) for key, value in rows.items()} | {"offset": offset}
+        rows, offset = self.space.server.state(self.space.settings, partition)
+        return {key: as_number(row) for (_, key), row in rows.items()} | {"offset": offset or 0}
+
+    def values(self, topic: str) -> list[bytes | None]:
+        """Return what is committed in a topic."""
+        return [record.value for record in read_log(self.space.server, self.space.settings, topic)]
 
     def ends_with(self, **expected: int) -> None:
         """Check counts and offset of a job that nobody works on, and that its outputs agree with them."""
         assert self.counted() == expected
-        updates = committed(self.broker, self.topics.order_updates)
-        assert len(updates) == sum(count for key, count in expected.items() if key != "offset")
+        assert len(self.values(self.topics.order_updates)) == sum(expected.values()) - expected["offset"]
+
+
+@pytest.fixture(params=over(long=["redis"]))
+def server(request: pytest.FixtureRequest, servers: Servers) -> Server:
+    """A running server of each broker; Redis differs little from the embedded one here."""
+    return servers.get(request.param)
 
 
 @pytest.fixture
-def job(kafka: LocalKafka) -> Job:
+def job(server: Server) -> Job:
     """A job on one partition."""
-    return Job(kafka)
+    return Job(server)
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
@@ -73,9 +87,9 @@ def test_a_stop_commits_the_step_in_flight(job: Job, signal_: signal.Signals) ->
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
-def test_an_idle_worker_stops_at_once(kafka: LocalKafka, signal_: signal.Signals) -> None:
+def test_an_idle_worker_stops_at_once(server: Server, signal_: signal.Signals) -> None:
     """With nothing to do, over several partitions, and without a word of an error."""
-    job = Job(kafka, partitions=4)
+    job = Job(server, partitions=4)
     with job.worker() as worker:
         worker.wait_until_owning(4)
         worker.send(signal_)
@@ -85,7 +99,7 @@ def test_an_idle_worker_stops_at_once(kafka: LocalKafka, signal_: signal.Signals
         assert "ERROR" not in worker.output
 
 
-@pytest.mark.parametrize("after", ["Starting...", "Created topics", "Web", "claimed"])
+@pytest.mark.parametrize("after", ["Starting...", "Consumer]: Starting", "Web", "claimed"])
 def test_a_worker_that_is_still_starting_stops_too(job: Job, after: str) -> None:
     """At whatever point of its start the signal comes."""
     with job.worker() as worker:
@@ -118,7 +132,7 @@ def test_a_failing_agent_ends_the_worker_with_nothing_half_committed(job: Job) -
         assert "partition 0" in worker.errors[0]
         assert "ValueError: the record says so" in worker.errors[0]
     job.ends_with(k=1, offset=1)
-    assert committed(job.broker, job.topics.dead_letters) == []
+    assert job.values(job.topics.dead_letters) == []
 
 
 def test_a_killed_worker_leaves_nothing_half_done(job: Job) -> None:
@@ -141,7 +155,7 @@ def test_the_next_worker_goes_on_where_the_last_one_stopped(job: Job) -> None:
     for turn in range(1, 4):
         with job.worker() as worker:
             worker.wait_until_owning(1)
-            produce(job.broker, job.topics.orders, numbered(700))
+            job.send_records(numbered(700))
             worker.wait_until(lambda: job.counted()["offset"] > 700 * (turn - 1))  # noqa: B023 - waited for in this turn
             worker.send(signal.SIGTERM)
             assert worker.wait(STOP_SECONDS) == 0
@@ -153,9 +167,8 @@ def test_the_next_worker_goes_on_where_the_last_one_stopped(job: Job) -> None:
 # --- the group --------------------------------------------------------------------------------------------------------
 
 
-def test_a_paused_worker_comes_back(kafka: LocalKafka) -> None:
+def test_a_paused_worker_comes_back(job: Job) -> None:
     """Stopped in the middle of a step for longer than its session, it finds its way back and counts everything once."""
-    job = Job(kafka, session_timeout=6)
     with job.worker() as worker:
         worker.wait_until_owning(1)
         job.send(b"slow")
@@ -189,9 +202,9 @@ def test_a_worker_whose_group_may_not_be_used_any_more_ends(secured: SecuredKafk
         assert f"group {user.app_id}" in worker.errors[0]
 
 
-def test_a_new_member_takes_only_its_share(kafka: LocalKafka) -> None:
+def test_a_new_member_takes_only_its_share(server: Server) -> None:
     """Four partitions over one worker, then three: 2, 1, 1; those that stay are not claimed again."""
-    job = Job(kafka, partitions=4)
+    job = Job(server, partitions=4)
 
     def claims(worker: WorkerProcess) -> int:
         return worker.output.count(": claimed,")

@@ -1,8 +1,7 @@
-"""Reading from real workers on real Kafka: the same answers everywhere, and none rather than a wrong one."""
+"""Reading from real workers on real brokers: the same answers everywhere, and none rather than a wrong one."""
 
 import http.client
 import json
-import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from app.topics import partition_of
+from tests.contract.brokers.every import Servers, over
+from tests.contract.brokers.server import Server, environment
 from tests.waiting import wait_until
 from tests.workers import Worker, Workers
-from tools.local_kafka import LocalKafka
 
 PARTITIONS = 4
 START_SECONDS = 40
@@ -83,18 +83,14 @@ def _settled(workers: list[Worker]) -> bool:
     return True
 
 
-def _settings(broker: LocalKafka) -> dict[str, str]:
-    return {
-        "ORDERS_BROKER": broker.url,
-        "ORDERS_APP_ID": f"app-{secrets.token_hex(4)}",
-        "ORDERS_TOPIC_PREFIX": f"{secrets.token_hex(4)}.",
-        "ORDERS_PARTITIONS": str(PARTITIONS),
-    }
+def _settings(server: Server) -> dict[str, str]:
+    session_timeout = max(3.0, server.session_timeout)
+    return environment(server.settings(partitions=PARTITIONS, session_timeout=session_timeout, broker_timeout=30.0))
 
 
-def _running(broker: LocalKafka, folder: Path) -> Workers:
+def _running(server: Server, folder: Path) -> Workers:
     """Return two workers that have counted these orders."""
-    workers = Workers(folder, _settings(broker))
+    workers = Workers(folder, _settings(server))
     a, b = workers.start(2)
     events = folder / "orders.jsonl"
     events.write_text("\n".join(map(json.dumps, ORDERS)))
@@ -110,18 +106,24 @@ def _counted(worker: Worker) -> int:
     return accepted
 
 
+@pytest.fixture(scope="module", params=over(long=["redis"]))
+def server(request: pytest.FixtureRequest, servers: Servers) -> Server:
+    """A running server of each broker; Redis differs little from the embedded one here."""
+    return servers.get(request.param)
+
+
 @pytest.fixture(scope="module")
-def shared(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+def shared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     """Two workers for the tests that only read."""
-    with _running(kafka, tmp_path_factory.mktemp("reading")) as workers:
+    with _running(server, tmp_path_factory.mktemp("reading")) as workers:
         yield workers
         workers.check()
 
 
 @pytest.fixture
-def own(kafka: LocalKafka, tmp_path: Path) -> Iterator[Workers]:
+def own(server: Server, tmp_path: Path) -> Iterator[Workers]:
     """Two workers for a test that stops them."""
-    with _running(kafka, tmp_path) as workers:
+    with _running(server, tmp_path) as workers:
         yield workers
 
 
@@ -284,9 +286,9 @@ def test_a_worker_stops_at_once_and_the_state_can_still_be_read(own: Workers) ->
     assert _lines(a, "dump", "products") == [PRODUCT]
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(kafka: LocalKafka, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_said_in_one_line(server: Server, tmp_path: Path) -> None:
     """A worker that nobody could ask does not start."""
-    worker = Worker("late", tmp_path, _settings(kafka))
+    worker = Worker("late", tmp_path, _settings(server))
     with socket.create_server(("127.0.0.1", worker.port)):
         worker.start()
         wait_until(lambda: not worker.alive, START_SECONDS, "the worker to give up", worker.tail)
