@@ -14,10 +14,10 @@ from app.transports.plain_faust.assignment import Assignment, tell_assignor
 from app.transports.plain_faust.group import Group
 from app.transports.plain_faust.reader import Reader
 from app.transports.plain_faust.space import Space
-from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.membership import Membership
 
 TAKE_RECORDS = 500
+ROUTES_SECONDS = 1.0
 
 
 class PlainConsumer(Consumer):
@@ -35,6 +35,7 @@ class PlainConsumer(Consumer):
         self._membership: Membership | None = None
         self._topics: list[str] = []
         self._wanted: set[int] = set()
+        self._routes: Mapping[int, str] = {}
         self._now = Assignment({}, {})
         self._delivered: dict[TP, deque[int]] = defaultdict(deque)
         self._last: dict[TP, int] = {}
@@ -78,6 +79,18 @@ class PlainConsumer(Consumer):
         except EngineError as error:
             await self._fail(error)
 
+    @Service.timer(ROUTES_SECONDS)
+    async def _follow_routes(self) -> None:
+        """Have the router know where partitions are that went from one of the others to another."""
+        if self._membership is not None and self._membership.routes is not self._routes and not self._changed.is_set():
+            await self._tell_assignor()
+
+    async def _tell_assignor(self) -> None:
+        assert self._membership is not None
+        self._routes = self._membership.routes
+        topics = [await self._space.topic(name) for name in self._topics]
+        tell_assignor(self.app, self._now, topics, self._routes)
+
     async def _assigned(self, partitions: set[int], generation: int) -> None:
         self._wanted = partitions
         self._changed.set()
@@ -97,9 +110,9 @@ class PlainConsumer(Consumer):
         """Let messages under way end, then claim what is ours now: all of it, as a token may have become void."""
         app = self.app
         app.on_rebalance_start()
-        await self.commit()  # Faust forgets what was acknowledged before it commits
         self._reader.forget()
-        await self.on_partitions_revoked(self.assignment())
+        await self._on_partitions_revoked(self.assignment())  # its caller in Faust forgets first what was acknowledged
+        await self.commit()
         while True:
             self._changed.clear()
             wanted = set(self._wanted)
@@ -108,11 +121,10 @@ class PlainConsumer(Consumer):
             new = Assignment.of(app, topics, wanted)
             if await self._group.claim(wanted, (tp for tp in new.tps if self._is_committed(tp)), self._changed):
                 break
-        for known in (self._delivered, self._last, self._acked, self._acked_index):
+        for known in (self._delivered, self._last, self._acked, self._acked_index, self._committed_offset):
             known.clear()
         self._now = new
-        assert self._membership is not None
-        tell_assignor(app, new, topics, self._membership.routes)
+        await self._tell_assignor()
         app.consumer_generation_id += 1
         await self.on_partitions_assigned(self.assignment(), app.consumer_generation_id)
 
@@ -194,6 +206,12 @@ class PlainConsumer(Consumer):
         self._acked[tp].clear()
         return None if offset is None else offset + 1
 
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
+        """Commit what is acknowledged by now: a commit under way may have begun too early."""
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        return bool(await super().commit(topics, start_new_transaction))
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing: `_new_offset` knows what was delivered."""
 
@@ -228,11 +246,7 @@ class PlainConsumer(Consumer):
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Return where partitions end now."""
-        keys, client, found = self._space.keys, self._space.session.client, {}
-        for tp in partitions:
-            with translated(f"asking where {tp.topic}[{tp.partition}] ends"):
-                found[tp] = int(await client.hget(keys.offsets(*tp), "end") or 0)
-        return found
+        return await self._space.offsets(partitions, "end")
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """Return where reading may begin: what is gone from a stream is either in rows, or said to be gone."""

@@ -5,20 +5,17 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from functools import partial
 
 from faust.types.tuples import TP
 
-from app.engine.errors import Unavailable
-from app.transports.plain_faust.scripts import CLAIM, COMMIT, Script
+from app.transports.plain_faust.scripts import CLAIM, COMMIT
 from app.transports.plain_faust.space import Space
-from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.scripts import Scripts
 
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 0.05
-RETRY_SECONDS = 0.25
 RELEASE_SECONDS = 1.0
 
 
@@ -60,7 +57,8 @@ class Group:
         for tp in tps:
             names += [keys.offsets(*tp), keys.stream(*tp), space.rows(*tp)]
         args = [self.worker, self._field, "1" if force else "0", space.app.conf.consumer_auto_offset_reset]
-        answer = await self._ask(CLAIM, names, args, f"claiming partition {partition}")
+        doing = f"claiming partition {partition}"
+        answer = await self._space.link.ask(doing, lambda client: CLAIM(client, names, args))
         if answer[0] != b"claimed":
             return False
         self._tokens[partition] = int(answer[1])
@@ -79,7 +77,9 @@ class Group:
                 names += [keys.offsets(*tp), keys.stream(*tp)]
             token = self._tokens.get(partition, 0)
             args = [self.worker, token, self._field, self._space.settings.redis_retain, *own.values()]
-            answer = await self._ask(COMMIT, names, args, f"committing partition {partition}")
+            answer = await self._space.link.ask(
+                f"committing partition {partition}", partial(COMMIT, keys=names, args=args)
+            )
             if answer != b"ok":
                 log.warning(
                     "Partition %d: not committed (%s); what was not will be delivered again", partition, answer.decode()
@@ -89,38 +89,22 @@ class Group:
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return how far the group has read each partition."""
-        keys, found = self._space.keys, {}
-        for tp in tps:
-            with translated(f"asking how far {tp.topic}[{tp.partition}] was read"):
-                found[tp] = int(await self._space.session.client.hget(keys.offsets(*tp), self._field) or 0)
-        return found
+        return await self._space.offsets(tps, self._field)
 
     async def release(self, partitions: Iterable[int] | None = None) -> None:
         """Give partitions up (all, if none are named), so that nobody has to wait for them. Never raises."""
-        scripts = Scripts(self._space.session.client)
         for partition in list(self._tokens if partitions is None else partitions):
             token = self._tokens.pop(partition, None)
             if token is not None:
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(RELEASE_SECONDS):
-                        await scripts("release", [self._space.keys.lease(partition)], [self.worker, token])
+                        await self._release(partition, token)
+
+    async def _release(self, partition: int, token: int) -> None:
+        names, args = [self._space.keys.lease(partition)], [self.worker, token]
+        await self._space.link.ask("giving up a partition", lambda client: Scripts(client)("release", names, args))
 
     @property
     def held(self) -> set[int]:
         """What was claimed and not given up."""
         return set(self._tokens)
-
-    async def _ask(self, script: Script, names: list[str], args: list[object], doing: str) -> Any:
-        """Run a script, again for as long as the server may be away."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        while True:
-            client = self._space.session.client
-            try:
-                with translated(doing):
-                    return await script(client, names, args)
-            except Unavailable:
-                if loop.time() - begun > self._space.settings.broker_timeout:
-                    raise
-                await self._space.session.renew(client)
-                await asyncio.sleep(RETRY_SECONDS)

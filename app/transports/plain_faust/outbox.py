@@ -16,12 +16,10 @@ from app.engine.step import Headers
 from app.transports.plain_faust.scripts import APPEND
 from app.transports.plain_faust.space import Space, Topic
 from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer
-from app.transports.redis_streams.failures import translated
 
 IN_FLIGHT = 10_000
 """Messages taken and not yet safe, at most; sending waits beyond that."""
 
-RETRY_SECONDS = 0.25
 FULL_SECONDS = 0.02
 FORGET_SECONDS = 3_600
 """How long the server remembers what a silent sender has sent."""
@@ -55,6 +53,7 @@ class Outbox:
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._waiting: dict[TP, Waiting] = {}
         self._tasks: dict[TP, asyncio.Task[None]] = {}
+        self._under_way: set[asyncio.Future[RecordMetadata]] = set()
         self._failure: Exception | None = None
 
     async def put(self, topic: Topic, partition: int, letter: Letter) -> Awaitable[RecordMetadata]:
@@ -62,6 +61,8 @@ class Outbox:
         await self._room.acquire()
         self._raise_failure()
         sent: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+        self._under_way.add(sent)
+        sent.add_done_callback(self._under_way.discard)
         tp = TP(topic.name, partition)
         waiting = self._waiting.setdefault(tp, deque())
         waiting.append((letter, sent))
@@ -71,9 +72,9 @@ class Outbox:
         return sent
 
     async def flush(self) -> None:
-        """Wait until everything taken is safe; raises what went wrong."""
-        while busy := [task for task in self._tasks.values() if not task.done()]:
-            await asyncio.wait(busy)
+        """Wait until everything taken by now is safe; raises what went wrong."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
         self._raise_failure()
 
     async def close(self) -> None:
@@ -121,23 +122,13 @@ class Outbox:
         settings = space.settings
         args = [count, packed, settings.redis_max_backlog, f"{tp.topic}:{tp.partition}", next(self._numbers)]
         args += [FORGET_SECONDS, settings.redis_retain, stay]
-        loop = asyncio.get_running_loop()
+        doing, loop = f"sending to {tp.topic}[{tp.partition}]", asyncio.get_running_loop()
         started = loop.time()
         while True:
-            waited = loop.time() - started
-            client = space.session.client
-            try:
-                with translated(f"sending to {tp.topic}[{tp.partition}]"):
-                    answer, told = await APPEND(client, names, args)
-            except Unavailable:
-                if waited > settings.broker_timeout:
-                    raise
-                await space.session.renew(client)
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
+            answer, told = await space.link.ask(doing, lambda client: APPEND(client, names, args))
             if answer == b"ok":
                 return int(told)
-            if waited > settings.broker_timeout:
+            if loop.time() - started > settings.broker_timeout:
                 raise Unavailable(
                     f"{tp.topic}[{tp.partition}] is full: {settings.redis_max_backlog} messages "
                     f"(ORDERS_REDIS_MAX_BACKLOG) wait for {told.decode() or 'an app that reads it'}; is it running?"

@@ -73,8 +73,8 @@ class PlainProducer(Producer):
         return await (await self.send(*args, **kwargs))
 
     async def flush(self) -> None:
-        """Wait until everything sent is safe; raises what went wrong with any of it."""
-        while self._soon:
+        """Wait until everything sent by now is safe; raises what went wrong with any of it."""
+        if self._soon:
             await asyncio.wait(set(self._soon))
         await self._outbox.flush()
 

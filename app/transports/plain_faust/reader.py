@@ -147,8 +147,6 @@ class Reader:
             for feed in feeds:
                 if feed.fresh:
                     await self._begin(feed)
-            if any(feed.buffer for feed in feeds):
-                block_ms = None
             keys = self._space.keys
             by_key = {keys.stream(*feed.tp).encode(): feed for feed in feeds}
             positions = {key: f"0-{feed.position}" for key, feed in by_key.items()}

@@ -1,19 +1,18 @@
 """Where a plain Faust app keeps its topics: the server, its settings, and what is known of each topic."""
 
-import logging
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from faust.exceptions import ImproperlyConfigured
+from faust.types.tuples import TP
 
 from app.settings import Settings
+from app.transports.plain_faust.link import Link
 from app.transports.redis_streams.connection import Client, RedisServer
-from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import Keys, keys_for
-from app.transports.redis_streams.provision import when_ready
-from app.transports.redis_streams.scripts import Session
-
-log = logging.getLogger(__name__)
+from app.transports.redis_streams.provision import check_server, when_ready
 
 
 class Topic(NamedTuple):
@@ -26,28 +25,23 @@ class Topic(NamedTuple):
 
 
 class Space:
-    """The topics on one server. `retry` connects anew where a server went away."""
+    """The topics on one server, and the link to it."""
 
     def __init__(self, app: Any, settings: Settings, server: RedisServer) -> None:
         self.app = app
         self.settings = settings
         self.server = server
         self.keys: Keys = keys_for(settings)
-        self.session = Session(server)
+        self.link = Link(server, settings.broker_timeout)
         self._known: dict[str, Topic] = {}
 
     async def open(self) -> None:
-        """Wait for the server; raises the engine's errors."""
-
-        async def look(client: Client) -> None:
-            with translated(f"looking at {self.server.name}"):
-                await client.ping()
-
-        await when_ready(self.server, self.keys, look)
+        """Wait for the server and check it; raises the engine's errors."""
+        await when_ready(self.server, self.keys, partial(check_server, server=self.server, keys=self.keys))
 
     async def close(self) -> None:
         """Disconnect."""
-        await self.session.client.aclose()
+        await self.link.close()
 
     def known(self, name: str) -> Topic | None:
         """Return a topic if it was asked for before."""
@@ -61,10 +55,13 @@ class Space:
         """Make a topic unless it is there, `retention` in seconds, and return it as it is."""
         key = self.keys.topic(name)
         wanted = {"partitions": partitions, "compacted": int(compacted), "retention": int(retention * 1000)}
-        with translated(f"making the topic {name}"):
+
+        async def make(client: Client) -> Any:
             for field, value in wanted.items():
-                await self.session.client.hsetnx(key, field, str(value))
-            found = await self.session.client.hmget(key, list(wanted))
+                await client.hsetnx(key, field, str(value))
+            return await client.hmget(key, list(wanted))
+
+        found = await self.link.ask(f"making the topic {name}", make)
         topic = self._known[name] = Topic(name, int(found[0]), found[1] == b"1", int(found[2]))
         return topic
 
@@ -73,6 +70,16 @@ class Space:
             if name in topic.topics and topic.partitions:
                 return int(topic.partitions)
         return self.settings.partitions
+
+    async def offsets(self, tps: Iterable[TP], field: str) -> dict[TP, int]:
+        """Return a field of what is known of partitions' offsets: `end`, or how far a group is."""
+        asked = list(tps)
+
+        async def get(client: Client) -> Any:
+            return [await client.hget(self.keys.offsets(*tp), field) for tp in asked]
+
+        found = await self.link.ask(f"asking for offsets ({field})", get)
+        return {tp: int(offset or 0) for tp, offset in zip(asked, found, strict=True)}
 
     def rows(self, topic: str, partition: int) -> str:
         """Return the key of the last record of each key of a compacted topic."""

@@ -43,10 +43,13 @@ local function keep_row(offset, timestamp, key, value, headers)
   end
 end
 
-local after_it = last + tonumber(ARGV[1])
 if compacted then
   expect('hash', KEYS[4])
   expect('zset', KEYS[5])
+end
+local after_it = last + tonumber(ARGV[1])
+add(KEYS[1], after_it, ARGV[1], ARGV[2])
+if compacted then
   local timestamps, keys, values, headers = unpack(cmsgpack.unpack(ARGV[2]))
   for i = 1, tonumber(ARGV[1]) do
     keep_row(last + i - 1, timestamps[i], keys[i], values[i], headers[i])
@@ -56,7 +59,6 @@ if compacted then
     redis.call('ZREM', KEYS[5], key)
   end
 end
-add(KEYS[1], last, after_it, ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'end', string.format('%.0f', after_it))
 redis.call('HSET', KEYS[3], ARGV[4], ARGV[5] .. ' ' .. string.format('%.0f', after_it))
 redis.call('EXPIRE', KEYS[3], ARGV[6])
