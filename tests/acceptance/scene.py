@@ -14,7 +14,7 @@ from tests.workers import Worker, Workers
 
 PARTITIONS = 4
 START_SECONDS = 40
-SESSION_SECONDS = 3.0
+SESSION_SECONDS = 4.0
 """Two workers and a broker on two processors: one that is busy must not seem dead."""
 
 

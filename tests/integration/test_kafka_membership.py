@@ -98,7 +98,7 @@ async def test_a_group_that_breaks_for_good_is_reported(settings: Settings) -> N
 
 async def test_a_session_time_out_that_is_not_allowed_is_refused(settings: Settings) -> None:
     """The setting is named, with the broker's own that bound it."""
-    short = settings.model_copy(update={"session_timeout": 2.0})
+    short = settings.model_copy(update={"session_timeout": 1.0})
     async with joined(short, "a") as member:
-        with pytest.raises(Refused, match=r"ORDERS_SESSION_TIMEOUT=2; .*group\.min\.session\.timeout\.ms"):
+        with pytest.raises(Refused, match=r"ORDERS_SESSION_TIMEOUT=1; .*group\.min\.session\.timeout\.ms"):
             await asyncio.wait_for(member.membership.watch(), 10)
