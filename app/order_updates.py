@@ -9,7 +9,7 @@ from json.encoder import encode_basestring as quoted
 import orjson
 
 from models.money import CURRENCIES, format_minor
-from models.order import Change, Order, lasting_view
+from models.order import Change, Order, events_of, lasting_view
 
 RENDERED_ORDERS = 16_384
 """Orders per generation; two generations are kept."""
@@ -31,7 +31,7 @@ class OrderUpdates:
             rendered = known[1] + b"," + _event(event.event_id, event.event_type, event.timestamp)
         else:
             lasting = orjson.dumps(lasting_view(event.customer_id, event.order_id, after))
-            events = b",".join([_event(*each) for each in after.events])
+            events = b",".join([_event(*each) for each in events_of(after)])
             rendered = lasting[:-1] + b',"events":[' + events
         self._new[key] = after, rendered
         if len(self._new) > RENDERED_ORDERS:
