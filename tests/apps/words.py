@@ -19,6 +19,7 @@ app = faust.App(
     broker_session_timeout=float(os.environ["WORDS_SESSION"]),
     broker_heartbeat_interval=0.5,
     broker_commit_interval=0.3,
+    broker_request_timeout=float(os.environ.get("WORDS_PATIENCE", "90")),
     topic_partitions=4,
     processing_guarantee=os.environ.get("WORDS_GUARANTEE", "at_least_once"),
 )
@@ -83,13 +84,6 @@ async def state(web: Any, request: Any) -> Any:
     """Show everything."""
     tables = {"counts": dict(counts.items()), "found_in": dict(found_in.items())}
     return web.json({**tables, "handled": handled, "ticks": ticks, "ready": app.tables.actives_ready})
-
-
-@app.page("/count/{word}/")
-@app.table_route(table=counts, match_info="word")
-async def count_of(web: Any, request: Any, word: str) -> Any:
-    """Show one count, by whichever worker has it."""
-    return web.json({word: counts[word]})
 
 
 @app.command(argument("first", type=int), argument("end", type=int))

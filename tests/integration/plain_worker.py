@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -24,11 +24,12 @@ class PlainWorker:
     """One worker of the app."""
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self.port = free_port()
+        port = free_port()
+        self._page = f"http://127.0.0.1:{port}/state/"
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*FAUST, "worker", "-l", "info", "--web-port", str(self.port), "--web-host", "127.0.0.1"],
+                [*FAUST, "worker", "-l", "info", "--web-port", str(port), "--web-host", "127.0.0.1"],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -41,21 +42,15 @@ class PlainWorker:
         """Everything it has printed so far."""
         return self._log.read_text(errors="replace")
 
-    def get(self, path: str) -> Any:
-        """Ask one of its pages; None while it does not answer."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return json.load(answer)
-        except (URLError, ConnectionError, TimeoutError):
-            return None
-
     @property
     def state(self) -> dict[str, Any]:
         """What its page shows; nothing while it does not answer."""
-        found: dict[str, Any] = self.get("/state/") or {"counts": {}, "found_in": {}, "handled": [], "ready": False}
+        found: dict[str, Any] = {"counts": {}, "found_in": {}, "handled": [], "ready": False}
+        with suppress(URLError, ConnectionError, TimeoutError), urlopen(self._page, timeout=5) as answer:  # noqa: S310 - http, as above
+            found = json.load(answer)
         return found
 
-    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 40) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 60) -> dict[str, Any]:
         """Wait until its state is such, and return it."""
         seen: list[dict[str, Any]] = []
 

@@ -12,6 +12,7 @@ from mode import Service
 from app.engine.errors import EngineError
 from app.transports.plain_faust.assignment import Assignment, tell_assignor
 from app.transports.plain_faust.group import Group
+from app.transports.plain_faust.outbox import Fence
 from app.transports.plain_faust.reader import Reader
 from app.transports.plain_faust.space import Space
 from app.transports.redis_streams.membership import Membership
@@ -113,6 +114,8 @@ class PlainConsumer(Consumer):
         self._reader.forget()
         await self._on_partitions_revoked(self.assignment())  # its caller in Faust forgets first what was acknowledged
         await self.commit()
+        for known in (self._delivered, self._last, self._acked, self._acked_index, self._committed_offset):
+            known.clear()
         while True:
             self._changed.clear()
             wanted = set(self._wanted)
@@ -121,8 +124,6 @@ class PlainConsumer(Consumer):
             new = Assignment.of(app, topics, wanted)
             if await self._group.claim(wanted, (tp for tp in new.tps if self._is_committed(tp)), self._changed):
                 break
-        for known in (self._delivered, self._last, self._acked, self._acked_index, self._committed_offset):
-            known.clear()
         self._now = new
         await self._tell_assignor()
         app.consumer_generation_id += 1
@@ -131,6 +132,10 @@ class PlainConsumer(Consumer):
     async def _fail(self, error: EngineError) -> None:
         self.log.error("%s", error)
         await self.crash(error)
+
+    def fence(self, partition: int) -> Fence:
+        """Return what changes of tables in this partition depend on."""
+        return self._group.fence(partition)
 
     def _is_committed(self, tp: TP) -> bool:
         return self.app.topics.acks_enabled_for(tp.topic) and not tp.topic.startswith(self.app.conf.reply_to_prefix)

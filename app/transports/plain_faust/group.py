@@ -9,6 +9,7 @@ from functools import partial
 
 from faust.types.tuples import TP
 
+from app.transports.plain_faust.outbox import Fence
 from app.transports.plain_faust.scripts import CLAIM, COMMIT
 from app.transports.plain_faust.space import Space
 from app.transports.redis_streams.scripts import Scripts
@@ -86,6 +87,10 @@ class Group:
                 )
                 done = False
         return done
+
+    def fence(self, partition: int) -> Fence:
+        """Return what this worker's changes of a table in this partition depend on."""
+        return Fence(self._space.keys.lease(partition), self.worker, self._tokens.get(partition, 0))
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return how far the group has read each partition."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import secrets
 import time
 from collections import deque
@@ -15,7 +16,9 @@ from app.engine.errors import Unavailable
 from app.engine.step import Headers
 from app.transports.plain_faust.scripts import APPEND
 from app.transports.plain_faust.space import Space, Topic
-from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer
+from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Entry, Packer
+
+log = logging.getLogger(__name__)
 
 IN_FLIGHT = 10_000
 """Messages taken and not yet safe, at most; sending waits beyond that."""
@@ -25,13 +28,22 @@ FORGET_SECONDS = 3_600
 """How long the server remembers what a silent sender has sent."""
 
 
+class Fence(NamedTuple):
+    """What a partition of a changelog is claimed by."""
+
+    lease: str
+    worker: str
+    token: int
+
+
 class Letter(NamedTuple):
-    """A message to be sent; `timestamp` in ms, None = now."""
+    """A message to be sent; `timestamp` in ms, None = now. With a fence it is void once that is."""
 
     key: bytes | None
     value: bytes | None
     headers: Headers
     timestamp: int | None
+    fence: Fence | None = None
 
     @property
     def size(self) -> int:
@@ -93,10 +105,10 @@ class Outbox:
                 await asyncio.sleep(self._linger)
                 batch = _next_batch(waiting)
                 packer = Packer()
-                for letter, _ in batch:
-                    packer.add(*letter)
+                for (key, value, headers, timestamp, _), _ in batch:
+                    packer.add(key, value, headers, timestamp)
                 (entry,) = packer.finish()
-                end = await self._append(topic, tp, entry.records, entry.packed)
+                end = await self._append(topic, tp, entry, batch[0][0].fence)
                 for offset, (letter, sent) in enumerate(batch, end - len(batch)):
                     when = time.time() if letter.timestamp is None else letter.timestamp / 1000
                     if not sent.done():
@@ -111,8 +123,11 @@ class Outbox:
                 self._room.release()
             waiting.clear()
 
-    async def _append(self, topic: Topic, tp: TP, count: int, packed: bytes) -> int:
-        """Append an entry and return the end after it; raises `Unavailable` if it cannot be done for too long."""
+    async def _append(self, topic: Topic, tp: TP, entry: Entry, fence: Fence | None) -> int:
+        """Append an entry and return the end after it; raises `Unavailable` if it cannot be done for too long.
+
+        What is void is not appended: who has claimed its partition does that work again.
+        """
         space, keys = self._space, self._space.keys
         names = [keys.stream(*tp), keys.offsets(*tp), keys.sender(self._id)]
         replies = tp.topic.startswith(space.app.conf.reply_to_prefix)
@@ -120,14 +135,20 @@ class Outbox:
         if topic.compacted:
             names += [space.rows(*tp), space.expiry(*tp)]
         settings = space.settings
-        args = [count, packed, settings.redis_max_backlog, f"{tp.topic}:{tp.partition}", next(self._numbers)]
+        args = [*entry, settings.redis_max_backlog, f"{tp.topic}:{tp.partition}", next(self._numbers)]
         args += [FORGET_SECONDS, settings.redis_retain, stay]
+        if fence is not None:
+            names.append(fence.lease)
+            args += [fence.worker, fence.token]
         doing, loop = f"sending to {tp.topic}[{tp.partition}]", asyncio.get_running_loop()
         started = loop.time()
         while True:
             answer, told = await space.link.ask(doing, lambda client: APPEND(client, names, args))
             if answer == b"ok":
                 return int(told)
+            if answer == b"fenced":
+                log.warning("%s[%d]: another worker has it: %d changes are void", *tp, entry.records)
+                return 0
             if loop.time() - started > settings.broker_timeout:
                 raise Unavailable(
                     f"{tp.topic}[{tp.partition}] is full: {settings.redis_max_backlog} messages "
@@ -141,6 +162,8 @@ def _next_batch(waiting: Waiting) -> list[tuple[Letter, "asyncio.Future[RecordMe
     batch, size = [waiting.popleft()], 0
     size = batch[0][0].size
     while waiting and len(batch) < ENTRY_RECORDS and size + waiting[0][0].size <= ENTRY_BYTES:
+        if waiting[0][0].fence != batch[0][0].fence:
+            break
         batch.append(waiting.popleft())
         size += batch[-1][0].size
     return batch

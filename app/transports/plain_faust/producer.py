@@ -9,8 +9,8 @@ from faust.transport.producer import Producer
 from faust.types.tuples import TP, RecordMetadata
 from mode.utils.times import want_seconds
 
-from app.transports.plain_faust.outbox import Letter, Outbox
-from app.transports.plain_faust.space import Space
+from app.transports.plain_faust.outbox import Fence, Letter, Outbox
+from app.transports.plain_faust.space import Space, Topic
 
 
 class PlainProducer(Producer):
@@ -66,7 +66,19 @@ class PlainProducer(Producer):
         if to.compacted and key is None:
             raise ValueError(f"topic {topic} is compacted: its messages need a key")
         milliseconds = None if timestamp is None else int(timestamp * 1000)
-        return await self._outbox.put(to, partition, Letter(key, value, pairs, milliseconds))
+        return await self._outbox.put(
+            to, partition, Letter(key, value, pairs, milliseconds, self._fence(to, partition))
+        )
+
+    def _fence(self, topic: Topic, partition: int) -> Fence | None:
+        """Return what a change of a table depends on, unless others than the partition's owner may make it."""
+        if not topic.compacted:
+            return None
+        table = self.app.tables._changelogs.get(topic.name)  # noqa: SLF001 - Faust offers no other way
+        if table is None or table.is_global or table.use_partitioner:
+            return None
+        fence: Fence = self.app.consumer.fence(partition)
+        return fence
 
     async def send_and_wait(self, *args: Any, **kwargs: Any) -> RecordMetadata:
         """Send a message and wait until the server has it."""

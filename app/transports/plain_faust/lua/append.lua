@@ -6,10 +6,14 @@
 --       of a compacted topic also:
 --       4 rows     {tag}:topic:T:P:rows      key -> MessagePack of offset, timestamp, value, headers; false for none
 --       5 expiry   {tag}:topic:T:P:expiry    key -> when its row goes, ms
+--       of a table's changelog also:
+--       6 lease    {tag}:group:G:lease:P     token, owner
 -- ARGV  1 count  2 packed records  3 most records that may wait  4 field of the sender  5 number of this entry
 --       6 seconds until a silent sender is forgotten  7 records that stay after all groups have read them
 --       8 of a compacted topic: ms that a row stays, 0 = for ever; of another: seconds until it goes unused, 0 = never
--- Returns {'ok', end after this entry} or {'full', slowest group or ''}
+--       9 worker  10 token
+-- Returns {'ok', end after this entry}, {'full', slowest group or ''}, or {'fenced', ''} if somebody else has claimed the
+-- partition since: rows made of what was known before must not replace those of its owner now
 
 local DELETED_MS = 86400000 -- how long a deleted row can still be read as such: as long as on Kafka
 
@@ -20,6 +24,12 @@ if number == ARGV[5] then
   return {'ok', tonumber(after)} -- it is there; only the reply was lost
 end
 
+if KEYS[6] then
+  local lease = redis.call('HMGET', KEYS[6], 'owner', 'token')
+  if lease[1] ~= ARGV[9] or lease[2] ~= ARGV[10] then
+    return {'fenced', ''}
+  end
+end
 may_write(KEYS[1])
 local last = end_of(KEYS[1], KEYS[2])
 local compacted, stay = KEYS[4] ~= nil, tonumber(ARGV[8])
