@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 ORDERS_TABLE = "orders"
 
+DEAD_LETTER = "dead_letter:"
+"""What the names of outcomes begin with that are causes of dead letters."""
+
 CHUNK = 500
 """Records validated and folded at once; between chunks other lanes, heartbeats and readers get their turn."""
 
@@ -58,6 +61,7 @@ class OrderPipeline:
             records = step.records[start : start + CHUNK]
             self._put(step, records, parse_events([record.value for record in records]), outcomes)
             await asyncio.sleep(0)
+        _tell_of_letters(step, outcomes)
         counts = step.table(OUTCOMES_TABLE)
         for outcome, count in outcomes.items():
             counts.put(outcome, (counts.get(outcome) or 0) + count)
@@ -148,4 +152,20 @@ def _failure(error: EventError) -> Failure:
 
 
 def _outcome(failure: Failure) -> str:
-    return f"dead_letter:{failure.cause}"
+    return f"{DEAD_LETTER}{failure.cause}"
+
+
+def _tell_of_letters(step: Step, outcomes: Counter[str]) -> None:
+    """Log one line per step that has dead letters: a flood of them must not become one of lines."""
+    letters = {
+        name.removeprefix(DEAD_LETTER): n for name, n in sorted(outcomes.items()) if name.startswith(DEAD_LETTER)
+    }
+    if letters:
+        log.warning(
+            "Partition %d, offsets %d to %d: %d dead letters (%s)",
+            step.partition,
+            step.first_offset,
+            step.next_offset - 1,
+            sum(letters.values()),
+            ", ".join(f"{cause} {count}" for cause, count in letters.items()),
+        )

@@ -1,20 +1,23 @@
 """Every setting of the application, read from the environment once. Nothing is opened or connected here."""
 
+import re
 import socket
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Settings, each from the environment variable of its name with the prefix ORDERS_ (for instance ORDERS_BROKER)."""
 
-    model_config = SettingsConfigDict(env_prefix="ORDERS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ORDERS_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     broker: str = Field(
         "embedded://",
@@ -72,6 +75,30 @@ class Settings(BaseSettings):
         "none", description="of what is written"
     )
 
+    @property
+    def broker_shown(self) -> str:
+        """Scheme and hosts of the broker: what may be printed of its address."""
+        return without_credentials(self.broker)
+
+    @field_validator("broker")
+    @classmethod
+    def _is_address(cls, broker: str) -> str:
+        for part in re.split("[;,]", broker):
+            try:
+                _ = urlsplit(part.strip()).port
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "broker", "holds no valid address ({error})", {"error": str(error)}
+                ) from error
+        return broker
+
+    @field_validator("web_url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/]", url):
+            raise PydanticCustomError("web_url", "must begin with http:// or https:// and a host")
+        return url
+
     def web_address(self, port: int) -> str:
         """Return the address under which other workers reach this one when it listens on `port`."""
         if self.web_url:
@@ -82,6 +109,18 @@ class Settings(BaseSettings):
 
 class SettingsError(Exception):
     """A setting has a value that cannot be used; the text names the variable and the fault, one a line."""
+
+
+def without_credentials(broker: str) -> str:
+    """Return scheme and hosts of a broker's address: "kafka://a:9092;b:9092"."""
+    scheme, _, rest = broker.partition("://")
+    hosts = []
+    for part in re.split("[;,]", rest):
+        address = part.strip().removeprefix(f"{scheme}://").rpartition("@")[2]
+        host = re.split("[/?#]", address)[0]
+        if re.fullmatch(r"[\w.\-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", host):
+            hosts.append(host)
+    return f"{scheme}://{';'.join(hosts)}"
 
 
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:

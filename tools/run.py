@@ -26,6 +26,9 @@ SAMPLES = ROOT / "samples" / "orders.jsonl"
 FAUST = (str(Path(sys.executable).with_name("faust")), "-A", "app")
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+SIGNALLED = 128
+"""Exit code of a worker that was killed: this and the number of the signal, as a shell has it."""
+
 POLL_SECONDS = 0.1
 
 
@@ -46,7 +49,8 @@ async def run(settings: Settings) -> int:
             task.cancel()
         await asyncio.gather(welcome, stopped, return_exceptions=True)
         await _end(worker, signal.SIGINT)
-    return await ended
+    code = await ended
+    return code if code >= 0 else SIGNALLED - code
 
 
 async def _end(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -100,7 +104,7 @@ def summary(settings: Settings) -> str:
     customer = json.loads(SAMPLES.read_text().partition("\n")[0])["customer_id"]
     return "\n".join(
         (
-            f"Orderflow is running: broker {settings.broker}, web {address}. Try in another terminal:",
+            f"Orderflow is running: broker {settings.broker_shown}, web {address}. Try in another terminal:",
             f"  curl {address}/api/customers/{customer}",
             "  .venv/bin/faust -A app emit --sample 1000 --seed 2",
             f"  {_second_worker(settings)}     (a second worker takes half of the partitions)",

@@ -7,6 +7,12 @@ class EngineError(Exception):
     exit_code = 1
 
 
+class Unusable(EngineError):
+    """A setting names something that cannot be used here: a port that is taken, a folder that cannot be written."""
+
+    exit_code = 2
+
+
 class Fenced(EngineError):
     """Another worker claimed the partition: what was being done for it is void. Never fatal to a worker."""
 

@@ -13,7 +13,7 @@ from faust.web.drivers.aiohttp import Web
 from app.engine.broker import Broker
 from app.engine.clock import Clock
 from app.engine.engine import Engine
-from app.engine.errors import EngineError
+from app.engine.errors import EngineError, Unusable
 from app.engine.table import Table
 from app.runtime.agent import StepAgent
 from app.runtime.tables import StepTable, StepTableManager
@@ -42,12 +42,12 @@ class QuietWeb(Web):
         self._starting = False
 
     async def start_server(self) -> None:
-        """Listen; raises `EngineError` if that cannot be done there."""
+        """Listen; raises `Unusable` if that cannot be done there."""
         try:
             await super().start_server()
         except OSError as error:
             where = f"{self.app.conf.web_bind}:{self.app.conf.web_port}"
-            raise EngineError(
+            raise Unusable(
                 f"the web server cannot listen on {where} ({error.strerror or error}); "
                 "choose another ORDERS_WEB_PORT (or --web-port) or ORDERS_WEB_HOST"
             ) from error
@@ -91,7 +91,7 @@ class OrderflowApp(faust.App):
         self._transport_class = transport
         super().__init__(
             settings.app_id,
-            broker=settings.broker,
+            broker=settings.broker_shown,  # Faust prints it
             datadir=str(settings.data_dir),
             origin="app",
             autodiscover=False,
@@ -156,7 +156,7 @@ class OrderflowApp(faust.App):
             add(web.web_app)
 
     def _create_directories(self) -> None:
-        """Make the data folder and see whether it takes anything; raises `EngineError` if not."""
+        """Make the data folder and see whether it takes anything; raises `Unusable` if not."""
         folder = self.conf.datadir
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ class OrderflowApp(faust.App):
             with tempfile.TemporaryFile(dir=folder) as probe:
                 probe.write(bytes(PROBE_BYTES))
         except OSError as error:
-            raise EngineError(
+            raise Unusable(
                 f"the data folder {folder} cannot be written ({error.strerror or error}); "
                 "choose another ORDERS_DATA_DIR"
             ) from error

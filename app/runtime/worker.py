@@ -30,6 +30,10 @@ class StepWorker(Worker):
 
     _failed: asyncio.Future[None] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spinner = None  # it hides the cursor, and shows it again only after a clean start
+
     def execute_from_commandline(self) -> NoReturn:
         """Run until stopped or failed."""
         app: Any = self.app

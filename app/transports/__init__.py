@@ -20,7 +20,9 @@ def transport_for(broker: str) -> type[Any]:
     scheme, separator, _ = broker.partition("://")
     if not separator or scheme not in TRANSPORTS:
         known = ", ".join(f"{name}://…" for name in TRANSPORTS)
-        raise Inconsistent(f"ORDERS_BROKER={broker!r} is not a broker that is known; write one of {known}")
+        raise Inconsistent(
+            f"ORDERS_BROKER begins with {scheme!r}, which is no broker that is known; write one of {known}"
+        )
     module, _, name = TRANSPORTS[scheme].partition(":")
     found: type[Any] = getattr(import_module(module), name)
     return found

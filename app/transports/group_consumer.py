@@ -3,6 +3,7 @@
 Faust's own commit, seek and fetch machinery is inert here: a lane owns its position.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from mode import Service
 from app.engine.errors import EngineError
 from app.topics import partition_of_key
 from app.transports.contract import Membership
+
+log = logging.getLogger(__name__)
 
 
 class GroupConsumer(Consumer):
@@ -54,6 +57,8 @@ class GroupConsumer(Consumer):
 
     async def _assigned(self, partitions: set[int], generation: int) -> None:
         tps = {TP(self.app.topic_names.orders, partition) for partition in partitions}
+        if tps != self._held:
+            log.info("This worker owns partitions %s now", ", ".join(map(str, sorted(partitions))) or "none")
         self._held = tps
         self.app.consumer_generation_id = generation
         await self.on_partitions_assigned(tps, generation)

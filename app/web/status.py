@@ -1,6 +1,5 @@
 """`/api/status`: how all workers stand, as far as they can be asked. It answers also when some of them cannot."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from app.engine.lane import LaneState
+from app.pipeline import DEAD_LETTER
 from app.version import VERSION
 from app.web.answers import answer
 from app.web.gathering import gather
@@ -15,8 +15,6 @@ from app.web.node import Node
 from app.web.own_status import own_status
 from app.web.parameters import parameters
 from app.web.peers import NoAnswer, Peers
-
-DEAD_LETTER = "dead_letter:"
 
 
 def status_routes(node: Node, own_url: str, peers: Peers, seconds: float) -> list[web.RouteDef]:
@@ -37,7 +35,7 @@ def status_routes(node: Node, own_url: str, peers: Peers, seconds: float) -> lis
             {
                 "app_id": settings.app_id,
                 "version": VERSION,
-                "broker": without_credentials(settings.broker),
+                "broker": settings.broker_shown,
                 "ready": all(p["state"] == LaneState.RUNNING for p in partitions),
                 "workers": _workers(routes, own_url),
                 "partitions": partitions,
@@ -92,15 +90,3 @@ def _workers(routes: Mapping[int, str], own_url: str) -> list[dict[str, Any]]:
 def _outcomes(counts: Mapping[str, int]) -> dict[str, Any]:
     letters = {o.removeprefix(DEAD_LETTER): n for o, n in sorted(counts.items()) if o.startswith(DEAD_LETTER)}
     return {name: counts.get(name, 0) for name in ("accepted", "duplicate", "forwarded")} | {"dead_letters": letters}
-
-
-def without_credentials(broker: str) -> str:
-    """Return scheme and hosts of a broker's address: "kafka://a:9092;b:9092"."""
-    scheme, _, rest = broker.partition("://")
-    hosts = []
-    for part in re.split("[;,]", rest):
-        address = part.strip().removeprefix(f"{scheme}://").rpartition("@")[2]
-        host = re.split("[/?#]", address)[0]
-        if re.fullmatch(r"[\w.\-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", host):
-            hosts.append(host)
-    return f"{scheme}://{';'.join(hosts)}"

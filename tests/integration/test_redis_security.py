@@ -17,7 +17,6 @@ from app.settings import Settings
 from app.transports import transport_for
 from app.transports.redis_streams import provision
 from app.transports.redis_streams.connection import RemoteServer
-from app.web.status import without_credentials
 from tests.contract.space import Space, numbered, read_records, table
 from tests.integration.redis_kit import MAKES, RIGHTS, RedisNode, rule, seconds_since, worker_settings
 from tests.integration.worker_process import WorkerProcess
@@ -137,10 +136,7 @@ def test_a_worker_that_is_refused_says_so_in_one_line_without_the_password(locke
     assert locked.command("DBSIZE") == 0
 
 
-IN_ADDRESS = pytest.param(True, marks=pytest.mark.xfail(reason="Faust prints ORDERS_BROKER as it is in its banner"))
-
-
-@pytest.mark.parametrize("in_address", [False, IN_ADDRESS])
+@pytest.mark.parametrize("in_address", [False, True])
 def test_a_worker_that_gets_in_prints_no_password(locked: RedisNode, in_address: bool) -> None:
     """Not even at the log level debug, nor in its status."""
     login = f"default:{quote(PASSWORD, safe='')}@" if in_address else ""
@@ -152,7 +148,7 @@ def test_a_worker_that_gets_in_prints_no_password(locked: RedisNode, in_address:
             assert b"secret" not in answer.read()
         assert "DEBUG" in worker.output
         assert "secret" not in worker.output
-    assert without_credentials(settings.broker) == f"redis://127.0.0.1:{locked.port}"
+    assert settings.broker_shown == f"redis://127.0.0.1:{locked.port}"
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------

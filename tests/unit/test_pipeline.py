@@ -176,7 +176,10 @@ async def test_a_fault_of_our_own_is_logged(monkeypatch: pytest.MonkeyPatch, cap
     broken = failing_contributions(AGGREGATES[0], parse_event(values[7]).event_id)
     monkeypatch.setattr(pipeline_module, "AGGREGATES", (broken,))
     await handled(values)
-    assert [record.getMessage() for record in caplog.records] == ["Partition 0 offset 7: the handler failed"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Partition 0 offset 7: the handler failed",
+        "Partition 0, offsets 0 to 9: 3 dead letters (handler_failed 1, unknown_order 2)",
+    ]
 
 
 async def test_a_broker_that_takes_no_outputs_ends_the_step() -> None:

@@ -71,7 +71,8 @@ def test_every_setting_is_read_from_its_variable(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("app_id", ""),
+        ("broker", "redis://127.0.0.1:port"),
+        ("web_url", "worker-1:6066"),
         ("app_id", "a b"),
         ("app_id", "a/b"),
         ("app_id", "x" * 101),
@@ -150,3 +151,8 @@ def test_a_misspelt_setting_is_noticed() -> None:
     """Only one that is close to a setting of ours: others may have variables of that prefix too."""
     environ = {"ORDERS_PARTITION": "8", "ORDERS_BROKER": "embedded://", "ORDERS_SHOP_NAME": "x", "PATH": "/bin"}
     assert unknown_settings(environ) == ["ORDERS_PARTITION is no setting; is ORDERS_PARTITIONS meant?"]
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Compose files leave them."""
+    assert given(monkeypatch, app_id="", web_port="").web_port == 6066

@@ -8,8 +8,8 @@ import pytest
 
 from app.engine.errors import Unavailable
 from app.engine.lane import LaneState
+from app.settings import without_credentials
 from app.topics import OUTCOMES_TABLE
-from app.web.status import without_credentials
 from tests.unit.web_kit import Cluster, Program, cluster
 from tools.local_kafka import free_port
 

@@ -40,7 +40,7 @@ def bootstrap_servers(broker: str) -> list[str]:
             host, colon, port = address.rpartition(":")
             servers.append(address if colon and port.isdigit() and host else f"{address}:9092")
     if not servers:
-        raise Inconsistent(f"ORDERS_BROKER={broker!r} names no server; write kafka://host:port")
+        raise Inconsistent("ORDERS_BROKER names no server; write kafka://host:port")
     return servers
 
 
