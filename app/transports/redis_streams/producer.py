@@ -1,5 +1,6 @@
 """Faust's producer on Redis Streams, for `app.send` outside of steps."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -16,7 +17,10 @@ class RedisProducer(Producer):
     app: Any
     transport: Any
 
-    _sender: Sender | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sender: Sender | None = None
+        self._opening = asyncio.Lock()
 
     async def on_stop(self) -> None:
         """Close the connection, if there is one."""
@@ -37,16 +41,17 @@ class RedisProducer(Producer):
         """Send a record to its key's partition and wait until the server has it."""
         if partition is not None or headers:
             raise NotImplementedError("only a key chooses a partition here, and headers are written by steps alone")
-        if self._sender is None:
-            self._sender = await self.transport.open_sender(self.app.settings).__aenter__()
+        async with self._opening:
+            if self._sender is None:
+                self._sender = await self.transport.open_sender(self.app.settings).__aenter__()
         await self._sender.send(topic, key, value)
         await self._sender.flush()
         at = self.key_partition(topic, key or b"").partition
         return RecordMetadata(topic, at, TP(topic, at), offset=-1, timestamp=time.time(), timestamp_type=0)
 
-    async def send(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a record; done when the server has it."""
-        raise NotImplementedError("use send_and_wait")
+    async def send(self, *args: Any, **kwargs: Any) -> "asyncio.Future[RecordMetadata]":
+        """Send a record; the future is done when the server has it."""
+        return asyncio.ensure_future(self.send_and_wait(*args, **kwargs))
 
     async def flush(self) -> None:
         """Wait until everything sent is acknowledged."""
