@@ -98,12 +98,11 @@ class Group:
 
     async def release(self, partitions: Iterable[int] | None = None) -> None:
         """Give partitions up (all, if none are named), so that nobody has to wait for them. Never raises."""
-        for partition in list(self._tokens if partitions is None else partitions):
-            token = self._tokens.pop(partition, None)
-            if token is not None:
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(RELEASE_SECONDS):
-                        await self._release(partition, token)
+        given_up = set(self._tokens if partitions is None else partitions)
+        releases = [self._release(partition, self._tokens.pop(partition)) for partition in given_up]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await asyncio.gather(*releases, return_exceptions=True)
 
     async def _release(self, partition: int, token: int) -> None:
         names, args = [self._space.keys.lease(partition)], [self.worker, token]

@@ -110,7 +110,10 @@ class PlainProducer(Producer):
     def key_partition(self, topic: str, key: bytes) -> TP:
         """Return the partition of a key."""
         known = self._space.known(topic)
-        return TP(topic, self._choose(key, known.partitions if known else self.app.conf.topic_partitions))
+        count = (
+            known.partitions if known else self.app.consumer.topic_partitions(topic) or self.app.conf.topic_partitions
+        )
+        return TP(topic, self._choose(key, count))
 
     def _choose(self, key: bytes | None, count: int) -> int:
         every = list(range(count))
