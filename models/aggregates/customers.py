@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -22,6 +23,10 @@ class Customer(NamedTuple):
     money: dict[str, tuple[int, int]]
 
 
+_new = partial(tuple.__new__, Customer)
+"""Makes a row faster than its constructor, which is written in Python."""
+
+
 class _Sum:
     """A row in the making."""
 
@@ -38,41 +43,45 @@ def contributions(changes: Iterable[Change]) -> dict[str, Customer]:
     """Count each order when it is created, its money as it comes and goes, and once that it is no longer open."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
     for change in changes:
-        event, before, after, gross, refunded = change.event, change.before, change.after, change.gross, change.refunded
+        before, after, refunded = change.before, change.after, change.refunded
         if before is None:
-            customer, created_at = sums[event.customer_id], event.timestamp
-            customer.orders += 1
-            customer.open_orders += 1
-            if customer.first is None or created_at < customer.first:
-                customer.first = created_at
-            if customer.last is None or created_at > customer.last:
-                customer.last = created_at
-        else:
-            closed = before.status in OPEN and after.status not in OPEN
-            if not closed and not refunded:
-                continue
-            customer = sums[event.customer_id]
-            customer.open_orders -= closed
-        if refunded or before is None:
-            had_gross, had_refunded = customer.money.get(after.currency, (0, 0))
-            customer.money[after.currency] = (had_gross + gross, had_refunded + refunded)
-    return {key: Customer(c.orders, c.open_orders, c.first, c.last, c.money) for key, c in sums.items()}
+            _add_created(sums[change.event.customer_id], change)
+        elif refunded or after.status not in OPEN:
+            customer = sums[change.event.customer_id]
+            if before.status in OPEN and after.status not in OPEN:
+                customer.open_orders -= 1
+            if refunded:
+                gross, had_refunded = customer.money.get(after.currency, (0, 0))
+                customer.money[after.currency] = (gross, had_refunded + refunded)
+    return {key: _new((c.orders, c.open_orders, c.first, c.last, c.money)) for key, c in sums.items()}
+
+
+def _add_created(customer: _Sum, change: Change) -> None:
+    created_at, currency = change.event.timestamp, change.after.currency
+    customer.orders += 1
+    customer.open_orders += 1
+    if customer.first is None or created_at < customer.first:
+        customer.first = created_at
+    if customer.last is None or created_at > customer.last:
+        customer.last = created_at
+    gross, refunded = customer.money.get(currency, (0, 0))
+    customer.money[currency] = (gross + change.gross, refunded)
 
 
 def merge(a: Customer, b: Customer) -> Customer:
     """Add two rows of a customer."""
-    money = a.money
-    if b.money:
+    orders, open_orders, first, last, money = a
+    more_orders, more_open_orders, other_first, other_last, more_money = b
+    if more_money:
         money = money.copy()
-        for currency, (gross, refunded) in b.money.items():
+        for currency, (gross, refunded) in more_money.items():
             had_gross, had_refunded = money.get(currency, (0, 0))
             money[currency] = (within_64_bits(had_gross + gross), within_64_bits(had_refunded + refunded))
-    first, last = a.first_order_at, a.last_order_at
-    if first is None or last is None:
-        first, last = b.first_order_at, b.last_order_at
-    elif b.first_order_at is not None and b.last_order_at is not None:
-        first, last = min(first, b.first_order_at), max(last, b.last_order_at)
-    return Customer(a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money)
+    if first is None or (other_first is not None and other_first < first):
+        first = other_first
+    if last is None or (other_last is not None and other_last > last):
+        last = other_last
+    return _new((orders + more_orders, open_orders + more_open_orders, first, last, money))
 
 
 def decode(row: Any) -> Customer:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.aggregates.aggregate import Aggregate
@@ -16,6 +17,10 @@ class Product(NamedTuple):
     units_sold: int
     units_cancelled: int
     money: dict[str, int]
+
+
+_new = partial(tuple.__new__, Product)
+"""Makes a row faster than its constructor, which is written in Python."""
 
 
 class _Sum:
@@ -46,15 +51,17 @@ def contributions(changes: Iterable[Change]) -> dict[str, Product]:
                 product = sums[sku]
                 product.cancelled += qty
                 product.money[currency] = product.money.get(currency, 0) - qty * price
-    return {sku: Product(each.orders, each.sold, each.cancelled, each.money) for sku, each in sums.items()}
+    return {sku: _new((each.orders, each.sold, each.cancelled, each.money)) for sku, each in sums.items()}
 
 
 def merge(a: Product, b: Product) -> Product:
     """Add two rows of a product."""
-    money = a.money.copy()
-    for currency, worth in b.money.items():
+    orders, sold, cancelled, money = a
+    more_orders, more_sold, more_cancelled, more_money = b
+    money = money.copy()
+    for currency, worth in more_money.items():
         money[currency] = within_64_bits(money.get(currency, 0) + worth)
-    return Product(a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money)
+    return _new((orders + more_orders, sold + more_sold, cancelled + more_cancelled, money))
 
 
 def decode(row: Any) -> Product:
