@@ -6,7 +6,6 @@ a fault leaves the columns and goes through events.py alone, which says what is 
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import accumulate, chain, islice, repeat
 from typing import Any, cast, get_type_hints
 
@@ -16,7 +15,7 @@ from pydantic import BaseModel, InstanceOf, TypeAdapter, ValidationError
 from models.errors import EventError
 from models.events import MAX_VALUE_BYTES, MODELS, Event, Item, OrderLine, read_event, worth_limit
 from models.fields import Lines, in_utc
-from models.money import CURRENCIES, to_minor
+from models.money import CURRENCIES, text_to_minor, to_minor
 
 Record = dict[str, Any]
 Column = list[Any]
@@ -142,7 +141,7 @@ def _read_lines(columns: Mapping[str, Column], faulty: set[int]) -> tuple[list[i
         return [], []
     decimals = [CURRENCIES[currency] for currency in columns["currency"]]
     totals = _to_minor(columns["total_amount"], decimals, faulty.add)
-    line_decimals = [each for each, count in zip(decimals, counts, strict=True) for _ in range(count)]
+    line_decimals = list(chain.from_iterable(map(repeat, decimals, counts)))
     prices = _to_minor(lines["price"], line_decimals, blame_line)
     if faulty:
         return [], []
@@ -168,16 +167,10 @@ def _in_utc(timestamps: Column, blame: Blame) -> list[str]:
 
 def _to_minor(amounts: Column, decimals: Sequence[int], blame: Blame) -> list[int]:
     """Return checked amounts in minor units; those that do not fit their currency are blamed and left out."""
-    if set(decimals) == {2}:
-        with suppress(TypeError):  # a number among them
-            if {amount[-3:-2] for amount in amounts} == {
-                "."
-            }:  # all as "12.50": without the point these are minor units
-                return [int(amount.replace(".", "")) for amount in amounts]
     minor = []
-    for place, amount in enumerate(amounts):
+    for place, (amount, digits) in enumerate(zip(amounts, decimals, strict=True)):
         try:
-            minor.append(to_minor(amount, decimals[place]))
+            minor.append(text_to_minor(amount, digits) if isinstance(amount, str) else to_minor(amount, digits))
         except ValueError:
             blame(place)
     return minor

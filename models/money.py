@@ -57,6 +57,11 @@ def to_minor(amount: object, decimals: int) -> int:
         return amount * int(10**decimals)
     if not isinstance(amount, str) or not _AMOUNT_TEXT.fullmatch(amount):
         raise ValueError("must be an amount")
+    return text_to_minor(amount, decimals)
+
+
+def text_to_minor(amount: str, decimals: int) -> int:
+    """Do what `to_minor` does, for a text that is known to match `AMOUNT_PATTERN`."""
     whole, _, fraction = amount.partition(".")
     if len(fraction) != decimals:
         fraction = fraction.rstrip("0").ljust(decimals, "0")
