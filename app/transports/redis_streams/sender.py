@@ -48,7 +48,7 @@ class Sender:
         self._settings = settings
         self._keys = keys_for(settings)
         self._id = secrets.token_hex(8)
-        self._session: Session | None = None
+        self._sessions: dict[tuple[str, int], Session] = {}
         self._waiting: dict[tuple[str, int], deque[_Waiting]] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._numbers = itertools.count(1)
@@ -58,16 +58,15 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         await prepare(self._server, self._settings)
-        self._session = Session(self._server)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        if self._session is not None:
+        for session in self._sessions.values():
             with contextlib.suppress(Exception):
-                await self._session.client.aclose()
+                await session.client.aclose()
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Send a record to its key's partition (without one: to each in turn); waits while too many are under way.
@@ -122,7 +121,8 @@ class Sender:
 
     async def _append(self, topic: str, partition: int, count: int, packed: bytes) -> None:
         """Append an entry; waits while the partition is full or the server away, then raises `Unavailable`."""
-        assert self._session is not None, "enter it first"
+        # A connection for each: one that broke can be closed, for nobody else waits on it.
+        session = self._sessions.setdefault((topic, partition), Session(self._server))
         keys = [self._keys.stream(topic, partition), self._keys.offsets(topic, partition), self._keys.sender(self._id)]
         most = self._settings.redis_max_backlog
         args = [count, packed, most, f"{topic}:{partition}", next(self._numbers), FORGET_SECONDS]
@@ -130,14 +130,14 @@ class Sender:
         started = loop.time()
         while True:
             waited = loop.time() - started
-            client = self._session.client
+            client = session.client
             try:
                 with translated(f"sending to {topic}[{partition}]"):
-                    answer = await self._session.scripts("append", keys, args)
+                    answer = await session.scripts("append", keys, args)
             except Unavailable:
                 if waited > self._settings.broker_timeout:
                     raise
-                await self._session.renew(client)
+                await session.renew(client)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if answer[0] == b"ok":
