@@ -34,8 +34,8 @@ kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until
 test: $(READY) ## run the tests that this machine can run (those that take minutes excepted)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
-acceptance: $(READY) ## run all acceptance tests: real brokers, workers and brokers killed; minutes
-	$(BIN)/python -m pytest tests/acceptance $(ARGS)
+acceptance: $(READY) ## run the tests that take minutes: every broker, workers and brokers killed, odd servers
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff format --check .

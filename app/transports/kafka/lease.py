@@ -211,7 +211,9 @@ class KafkaLease:
         """Close everything; an unfinished transaction is left for the next claim to abort."""
         if self._reader is not None:
             await self._reader.close()
-        for close in (self._producer.stop, self._client.close):
+        producer = self._producer
+        # `stop` does not get to its last parts in time when the broker is away.
+        for close in (producer.stop, producer._sender.close, producer.client.close, self._client.close):  # noqa: SLF001
             with contextlib.suppress(kafka_errors.KafkaError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await close()

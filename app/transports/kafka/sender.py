@@ -53,6 +53,8 @@ class Sender:
         with translated(f"sending to topic {topic}"):
             await self._room.acquire()
             self._raise_failure()
+            if key is None and value is None:
+                value = b""  # aiokafka refuses a record of nothing; an empty value is as little an event
             future = await self._producer.send(topic, value, key, partition)
             future.add_done_callback(self._done)
 
