@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+JOBS ?= 3
 
 # Nothing of an active virtual environment may leak into ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
@@ -13,7 +14,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 help: ## show this list
 	@echo "Orderflow. Start with \`make run\`."
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Options: ORDERS_BROKER=redis://host:6379/0 make run    make test ARGS='-k money'    make lock UPGRADE=1"
+	@echo "Options: ORDERS_BROKER=redis://host:6379/0 make run    make test ARGS='-k money' JOBS=0    make lock UPGRADE=1"
 
 setup: $(READY) ## create .venv with everything in it
 
@@ -32,7 +33,7 @@ kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until
 	@$(BIN)/python -m tools.local_kafka $(ARGS)
 
 test: $(READY) ## run the tests that this machine can run (those that take minutes excepted)
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
 
 acceptance: $(READY) ## run the tests that take minutes: every broker, workers and brokers killed, odd servers
 	$(BIN)/python -m pytest -m long $(ARGS)

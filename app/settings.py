@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -79,18 +78,6 @@ class Settings(BaseSettings):
     def broker_shown(self) -> str:
         """Scheme and hosts of the broker: what may be printed of its address."""
         return without_credentials(self.broker)
-
-    @field_validator("broker")
-    @classmethod
-    def _is_address(cls, broker: str) -> str:
-        for part in re.split("[;,]", broker):
-            try:
-                _ = urlsplit(part.strip()).port
-            except ValueError as error:
-                raise PydanticCustomError(
-                    "broker", "holds no valid address ({error})", {"error": str(error)}
-                ) from error
-        return broker
 
     @field_validator("web_url")
     @classmethod

@@ -95,11 +95,13 @@ def test_a_long_path_is_reached_by_a_short_one(tmp_path: Path, monkeypatch: pyte
 
 def test_a_short_path_that_others_could_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary folder is everybody's, so ours in it has to be ours alone."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / f"orderflow-{os.getuid()}").mkdir(mode=0o777)
-    (tmp_path / f"orderflow-{os.getuid()}").chmod(0o777)
-    with pytest.raises(Refused, match="is not a folder that this user alone can open"):
-        EmbeddedServer(tmp_path / ("x" * 120)).ensure()
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # pytest's own may be too long by itself
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        links = Path(short) / f"orderflow-{os.getuid()}"
+        links.mkdir()
+        links.chmod(0o777)
+        with pytest.raises(Refused, match="is not a folder that this user alone can open"):
+            EmbeddedServer(tmp_path / ("x" * 120)).ensure()
 
 
 def test_a_folder_moved_while_unused_keeps_its_data(tmp_path: Path) -> None:

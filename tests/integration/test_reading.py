@@ -292,7 +292,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(server: Server, tmp_path: Path
     with socket.create_server(("127.0.0.1", worker.port)):
         worker.start()
         wait_until(lambda: not worker.alive, START_SECONDS, "the worker to give up", worker.tail)
-    assert worker.exit_code == 1
+    assert worker.exit_code == 2
     log = worker.log.read_text()
     assert f"orderflow: error: the web server cannot listen on 127.0.0.1:{worker.port}" in log
     assert "Traceback" not in log

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from pydantic import SecretStr
 
-from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
+from app.engine.errors import EngineError, Refused, Unavailable, Unusable
 from app.engine.step import Output
 from app.settings import Settings
 from app.transports import transport_for
@@ -305,7 +305,7 @@ async def test_a_file_that_cannot_be_used_is_named(tls: Tls, tmp_path: Path, nam
 )
 def test_an_address_that_makes_no_sense_is_named(broker: str) -> None:
     """Without what it says, as that may hold a password."""
-    with pytest.raises(Inconsistent, match=r"ORDERS_BROKER.*redis://") as caught:
+    with pytest.raises(Unusable, match=r"ORDERS_BROKER.*redis://") as caught:
         RemoteServer(Settings(broker=broker))
     assert "secret" not in str(caught.value)
 

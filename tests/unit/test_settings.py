@@ -71,7 +71,6 @@ def test_every_setting_is_read_from_its_variable(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("broker", "redis://127.0.0.1:port"),
         ("web_url", "worker-1:6066"),
         ("app_id", "a b"),
         ("app_id", "a/b"),

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.engine.errors import Inconsistent, Refused, Unavailable
+from app.engine.errors import Refused, Unavailable, Unusable
 from app.settings import Settings
 from app.transports.redis_streams.cluster import Node, nodes_by_slot
 from app.transports.redis_streams.failures import describe, translated
@@ -79,14 +79,12 @@ class RemoteServer(RedisServer):
             url = urlsplit(settings.broker)
             host, port, db = url.hostname, url.port or DEFAULT_PORT, int(url.path.strip("/") or 0)
         except ValueError:
-            raise Inconsistent(
+            raise Unusable(
                 "ORDERS_BROKER has no valid host, port or database number (a user or password with any of /?#[]@:% "
                 f"must be percent-encoded); {WRITE_THIS}"
             ) from None
         if not host or url.query or url.fragment or db < 0:
-            raise Inconsistent(
-                f"ORDERS_BROKER names no server, or has options after it, which are not known; {WRITE_THIS}"
-            )
+            raise Unusable(f"ORDERS_BROKER names no server, or has options after it, which are not known; {WRITE_THIS}")
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         super().__init__(settings, shown + (f"/{db}" if db else ""))
         password = settings.redis_password.get_secret_value() if settings.redis_password else None
