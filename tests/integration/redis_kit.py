@@ -58,7 +58,13 @@ def _usual(name: str) -> str | Path | None:
     return path if path.is_file() else None
 
 
-MAKES = ("redis-7", "redis-8", "valkey-8", "valkey-9")
+MAKES = [
+    "redis-7",
+    *(pytest.param(make, marks=pytest.mark.long) for make in ("redis-8", "valkey-8", "valkey-9")),
+]
+"""Parameters of fixtures. Valkey 9 is what the embedded broker is, which the contract suite runs over in any case."""
+
+TWO_MAKES = ["redis-7", pytest.param("valkey-9", marks=pytest.mark.long)]
 
 
 class RedisNode(StreamServer):

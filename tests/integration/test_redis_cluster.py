@@ -13,7 +13,7 @@ from app.engine.errors import Refused
 from app.settings import Settings
 from app.transports.redis_streams.keys import keys_for
 from tests.contract.space import Space
-from tests.integration.redis_kit import RedisNode
+from tests.integration.redis_kit import MAKES, RedisNode
 from tests.integration.redis_run import Run
 from tests.waiting import wait_until
 from tools.local_kafka import free_port
@@ -76,7 +76,7 @@ def _told(node: RedisNode, what: str) -> Any:
         return client.execute_command("CLUSTER", what)
 
 
-@pytest.fixture(scope="module", params=["redis-7", "redis-8", "valkey-9"])
+@pytest.fixture(scope="module", params=MAKES)
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of each make that has one of its own kind."""
     made = Cluster(tmp_path_factory.mktemp("cluster"), request.param)

@@ -11,11 +11,9 @@ import pytest
 from app.engine.errors import Unavailable, Unknown
 from app.engine.step import Output
 from tests.contract.space import Space, numbered, table, until
-from tests.integration.redis_kit import RedisNode
+from tests.integration.redis_kit import TWO_MAKES, RedisNode
 from tests.integration.redis_run import Run
 from tests.waiting import wait_until
-
-MAKES = ["redis-7", "valkey-9"]
 
 
 class Trouble:
@@ -91,7 +89,7 @@ class Replicas(Trouble):
         self.node.command("CONFIG", "SET", "min-replicas-to-write", 0)
 
 
-@pytest.fixture(scope="module", params=MAKES)
+@pytest.fixture(scope="module", params=TWO_MAKES)
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisNode]:
     """A server of each make."""
     with RedisNode(tmp_path_factory.mktemp("node"), request.param) as running:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.transports.redis_streams.keys import keys_for
-from tests.integration.redis_kit import RedisNode, seconds_since
+from tests.integration.redis_kit import TWO_MAKES, RedisNode, seconds_since
 from tests.integration.redis_run import Run
 from tests.integration.worker_process import WorkerProcess
 from tests.waiting import wait_until
@@ -22,7 +22,7 @@ MOST_CALLS = 2 * PARTITIONS + 12
 """A second: each partition asks for records and its end, and there is a heartbeat of a few calls."""
 
 
-@pytest.fixture(scope="module", params=["redis-7", "valkey-9"])
+@pytest.fixture(scope="module", params=TWO_MAKES)
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisNode]:
     """A server."""
     with RedisNode(tmp_path_factory.mktemp("node"), request.param) as running:

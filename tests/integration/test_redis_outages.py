@@ -14,22 +14,20 @@ from app.engine.broker import Lease
 from app.engine.errors import Fenced, Unavailable, Unknown
 from app.engine.step import Output
 from tests.contract.space import Space, loaded
-from tests.integration.redis_kit import RedisNode, seconds_since
+from tests.integration.redis_kit import TWO_MAKES, RedisNode, seconds_since
 from tests.integration.redis_proxy import Proxy
 from tests.integration.redis_run import Run
 from tests.waiting import wait_until
 
-MAKES = ["redis-7", "valkey-9"]
 
-
-@pytest.fixture(scope="module", params=MAKES)
+@pytest.fixture(scope="module", params=TWO_MAKES)
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisNode]:
     """A server that is only cut off, never killed."""
     with RedisNode(tmp_path_factory.mktemp("node"), request.param) as running:
         yield running
 
 
-@pytest.fixture(params=MAKES)
+@pytest.fixture(params=TWO_MAKES)
 def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisNode]:
     """A server of the test's own."""
     with RedisNode(tmp_path / "own", request.param) as running:
