@@ -63,6 +63,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
         yield own
 
 
+@pytest.mark.long
 def test_what_it_acknowledged_is_there_after_a_kill_and_after_a_stop(broker: LocalKafka) -> None:
     """Records, topics and the address are the same after SIGKILL and after a clean stop."""
     address = broker.bootstrap
@@ -103,6 +104,7 @@ def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
         LocalKafka(tmp_path, properties={"num.network.threads": "none"}).start()
 
 
+@pytest.mark.long
 def test_logins_certificates_and_access_rules_are_those_of_a_real_cluster(tmp_path: Path) -> None:
     """PLAIN, SCRAM and client certificates let in who may, refuse who may not, and ACLs decide on topics."""
     certificates = Certificates.make(tmp_path / "certificates")
