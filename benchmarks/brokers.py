@@ -219,7 +219,9 @@ class Embedded(Broker):
         settings = self._settings("", 1)
 
         async def ask() -> int:
-            client = transport_for(self.url).server(settings).client()
+            server = transport_for(self.url).server(settings)
+            await server.ensure()
+            client = server.client()
             try:
                 return int((await client.info("memory"))["used_memory"])
             finally:
