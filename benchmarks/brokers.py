@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextlib import aclosing as closing
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -20,11 +21,14 @@ from app.settings import Settings
 from app.sources.samples import sample_events
 from app.topics import topics_for
 from app.transports import transport_for
+from app.transports.redis_streams.keys import keys_for
 from benchmarks.harness import Candidate, running, running_command
 from tools.local_kafka import LocalKafka
 
 PEER_EVENTS = 150_000
 """Enough for a minute of the slow loop."""
+
+HOLDER = "group:benchmark"
 
 SendAll = Callable[[Sequence[bytes]], None]
 """Sends some events now, in the background."""
@@ -70,6 +74,9 @@ class Broker(ABC):
     @abstractmethod
     def peer(self, setting: str, prefix: str, env: dict[str, str], log: Path) -> AbstractContextManager[Candidate]:
         """Run a peer's worker; it prints `processed N`."""
+
+    def forget(self, prefix: str, partitions: int) -> None:  # noqa: B027 - nothing to do where disks keep it all
+        """Let go of a filled topic: what has been read need not be kept for another job."""
 
     def memory(self) -> int | None:
         """Return the bytes that the server holds in memory, where it is all there."""
@@ -165,12 +172,8 @@ class Embedded(Broker):
         folder = self.folder / "data"
         return Settings(broker=self.url, topic_prefix=prefix, partitions=partitions, data_dir=folder)
 
-    def env(self, prefix: str, app_id: str, partitions: int) -> dict[str, str]:
-        """Keep topics whole, so that several jobs can read the same one."""
-        return super().env(prefix, app_id, partitions) | {"ORDERS_REDIS_RETAIN": "100000000"}
-
     def fill(self, prefix: str, partitions: int, events: Iterable[bytes]) -> None:
-        """By our own sender."""
+        """By our own sender. A group that never reads on keeps the topic whole, so that several jobs can read it."""
         settings = self._settings(prefix, partitions)
 
         async def send() -> None:
@@ -179,6 +182,9 @@ class Embedded(Broker):
                 for event in events:
                     await sender.send(topic, key_of(event), event)
                 await sender.flush()
+            async with closing(transport_for(self.url).server(settings).client()) as client:
+                for partition in range(partitions):
+                    await client.hset(keys_for(settings).offsets(topic, partition), HOLDER, 0)
 
         asyncio.run(send())
 
@@ -213,6 +219,18 @@ class Embedded(Broker):
 
     def close(self) -> None:
         """Do nothing: the server ends with this process."""
+
+    def forget(self, prefix: str, partitions: int) -> None:
+        """Take the group away that keeps the topic whole."""
+        settings = self._settings(prefix, partitions)
+        topic = topics_for(prefix, settings.app_id).orders
+
+        async def go() -> None:
+            async with closing(transport_for(self.url).server(settings).client()) as client:
+                for partition in range(partitions):
+                    await client.hdel(keys_for(settings).offsets(topic, partition), HOLDER)
+
+        asyncio.run(go())
 
     def memory(self) -> int:
         """Return used_memory, as the server has it."""

@@ -259,8 +259,8 @@ def memory(bench: Bench, _: argparse.Namespace) -> None:
             yield line
 
     count = bench.prepare("m.", lines())
-    env = bench.env("m.", "memory") | {"ORDERS_REDIS_RETAIN": "10000"}
-    with running(FULL, env, bench.log()) as worker:
+    bench.broker.forget("m.", PARTITIONS)
+    with running(FULL, bench.env("m.", "memory"), bench.log()) as worker:
         drain(worker, count)
         held = worker.resident_bytes()
     after = bench.broker.memory() or 0
