@@ -7,16 +7,17 @@ import signal
 import pytest
 
 from app.engine.errors import Unknown
+from tests.contract.brokers.every import Servers
+from tests.contract.brokers.kafka import KafkaServer
 from tests.integration.kafka_kit import committed, holding, numbered, produce, provisioned
 from tests.integration.test_kafka_lease import rows, update
-from tools.local_kafka import LocalKafka
 
 
-async def test_a_commit_without_an_answer_is_unknown_and_the_next_claim_settles_it(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+async def test_a_commit_without_an_answer_is_unknown_and_the_next_claim_settles_it(servers: Servers) -> None:
     """The broker hangs under a commit: the step is there whole or not at all, and never twice once it is done again."""
-    with LocalKafka(tmp_path_factory.mktemp("outage")) as kafka:
+    with servers.own("kafka") as server:
+        assert isinstance(server, KafkaServer)
+        kafka = server.node
         settings, topics = await provisioned(kafka, broker_timeout=6)
         produce(kafka, topics.orders, numbered(2))
         async with holding(settings) as lease:
