@@ -25,6 +25,7 @@ from app.transports.redis_streams.entries import Packer, StreamRecord, unpack
 from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import Keys
 from app.transports.redis_streams.scripts import Scripts
+from app.transports.redis_streams.state import scan_rows
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ FEW_RECORDS = 64
 READ_BYTES = 2 << 20
 MOST_ENTRIES = 2_000
 FIRST_ENTRIES = 16
-SCAN_ROWS = 5_000
 ROWS_AT_ONCE = 5_000
 RELEASE_SECONDS = 1.0
 
@@ -82,19 +82,11 @@ class RedisLease:
 
     async def load(self) -> AsyncIterator[LoadedRows]:
         """Read the partition's rows, then settle where to read on."""
-        state = self._keys.state(self.partition)
-        cursor, done = 0, 0
-        while True:
-            with self._doing("loading the state of"):
-                cursor, found = await self._client.hscan(state, cursor, count=SCAN_ROWS)
-            rows = []
-            for field, row in found.items():
-                table, _, key = field.decode().partition("/")
-                rows.append((table, key, row))
-            done += len(rows)
-            yield LoadedRows(rows, done, max(done, self._row_count))
-            if not cursor:
-                break
+        done = 0
+        with self._doing("loading the state of"):
+            async for rows in scan_rows(self._client, self._keys.state(self.partition)):
+                done += len(rows)
+                yield LoadedRows(rows, done, max(done, self._row_count))
         self._settle()
 
     def _settle(self) -> None:

@@ -12,30 +12,47 @@ from app.engine.errors import Unavailable
 from app.transports.redis_streams.connection import Client, RedisServer
 
 
-def _read(name: str) -> str:
-    return files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+def lua(package: str, name: str) -> str:
+    """Return the text of a file in the folder `lua` of a package."""
+    return files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
 
 
-_CHECKS = _read("checks")
-_SOURCES = {
-    name: f"{_CHECKS}\n{_read(name)}"
+_BEGINNING = lua(__package__, "checks") + lua(__package__, "groups")
+
+
+class Script:
+    """A script, begun with the functions that all of them share; a server that does not know it is sent it.
+
+    (It forgets them when it restarts.)
+    """
+
+    def __init__(self, text: str) -> None:
+        self._source = _BEGINNING + text
+        self._digest = hashlib.sha1(self._source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Client, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run it and return its answer, text as bytes; raises the client's errors."""
+        try:
+            return await client.evalsha(self._digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return await client.eval(self._source, len(keys), *keys, *args)
+
+
+_SCRIPTS = {
+    name: Script(lua(__package__, name))
     for name in ("append", "assign", "claim", "commit", "heartbeat", "probe", "release")
 }
-_DIGESTS = {name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in _SOURCES.items()}
 
 
 class Scripts:
-    """The scripts on one client; a server that does not know one is sent it (it forgets them when it restarts)."""
+    """The scripts on one client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def __call__(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script and return its answer, text as bytes; raises the client's errors."""
-        try:
-            return await self._client.evalsha(_DIGESTS[name], len(keys), *keys, *args)
-        except NoScriptError:
-            return await self._client.eval(_SOURCES[name], len(keys), *keys, *args)
+        return await _SCRIPTS[name](self._client, keys, args)
 
 
 class Session:

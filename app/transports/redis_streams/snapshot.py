@@ -14,8 +14,7 @@ from app.transports.redis_streams.connection import Client, RedisServer
 from app.transports.redis_streams.failures import translated
 from app.transports.redis_streams.keys import keys_for
 from app.transports.redis_streams.provision import when_ready
-
-SCAN_ROWS = 2_000
+from app.transports.redis_streams.state import scan_rows
 
 
 class Snapshot:
@@ -51,14 +50,6 @@ class Snapshot:
     async def read(self, partition: int) -> AsyncIterator[StateRows]:
         """Yield all rows of a partition, some at a time; a row may come twice: the last one counts."""
         assert self._client is not None, "enter it first"
-        cursor = 0
-        while True:
-            with translated(f"reading the state of partition {partition}"):
-                cursor, found = await self._client.hscan(self._keys.state(partition), cursor, count=SCAN_ROWS)
-            rows = []
-            for field, row in found.items():
-                table, _, key = field.decode().partition("/")
-                rows.append((table, key, row))
-            yield rows
-            if not cursor:
-                return
+        with translated(f"reading the state of partition {partition}"):
+            async for rows in scan_rows(self._client, self._keys.state(partition)):
+                yield rows

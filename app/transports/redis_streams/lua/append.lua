@@ -14,14 +14,7 @@ end
 
 may_write(KEYS[1])
 local last = end_of(KEYS[1], KEYS[2])
-local offsets = redis.call('HGETALL', KEYS[2])
-local least, slowest = nil, ''
-for i = 1, #offsets, 2 do
-  local offset = tonumber(offsets[i + 1])
-  if offset and offsets[i] ~= 'end' and (not least or offset < least) then
-    least, slowest = offset, string.sub(offsets[i], 7)
-  end
-end
+local least, slowest = least_group(KEYS[2])
 if last - (least or 0) + tonumber(ARGV[1]) > tonumber(ARGV[3]) and last > (least or 0) then
   return {'full', slowest}
 end

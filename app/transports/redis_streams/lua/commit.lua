@@ -20,24 +20,6 @@ if committed ~= ARGV[4] then
   return {'stale', committed or ''}
 end
 
--- Removes what is older than the last `keep` records, except what some group has still to read.
-local function trim(stream, offsets, keep)
-  local all = redis.call('HGETALL', offsets)
-  local bound
-  for i = 1, #all, 2 do
-    local offset = tonumber(all[i + 1])
-    if offset and all[i] == 'end' then
-      offset = offset - keep
-    end
-    if offset and (not bound or offset < bound) then
-      bound = offset
-    end
-  end
-  if bound and bound > 0 then
-    redis.call('XTRIM', stream, 'MINID', '0-' .. string.format('%.0f', bound + 1))
-  end
-end
-
 may_write(KEYS[1])
 expect('hash', KEYS[1], KEYS[2], KEYS[4])
 expect('stream', KEYS[3])

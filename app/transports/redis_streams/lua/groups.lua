@@ -1,4 +1,4 @@
--- Comes before each of the other scripts, after those checks that the scripts of redis_streams begin with too.
+-- Comes before each of the other scripts, after checks.lua: what the groups that read a partition allow.
 
 -- Returns the offset and the name of the group that has read least of a partition; nil if none reads it.
 local function least_group(offsets)
@@ -15,7 +15,7 @@ end
 
 -- Removes what is older than the last `keep` records, except what some group has still to read.
 local function trim(stream, offsets, keep)
-  local last = tonumber(redis.call('HGET', offsets, 'end') or '0')
+  local last = tonumber(redis.call('HGET', offsets, 'end') or '0') or 0 -- must not fail: some have written by now
   local bound = math.min(last - keep, least_group(offsets) or last)
   if bound > 0 then
     redis.call('XTRIM', stream, 'MINID', '0-' .. string.format('%.0f', bound + 1))
