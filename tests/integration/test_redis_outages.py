@@ -15,8 +15,8 @@ from app.engine.errors import Fenced, Unavailable, Unknown
 from app.engine.step import Output
 from tests.contract.space import Space, loaded
 from tests.integration.redis_kit import TWO_MAKES, RedisNode, seconds_since
-from tests.integration.redis_proxy import Proxy
 from tests.integration.redis_run import Run
+from tests.proxy import Proxy
 from tests.waiting import wait_until
 
 

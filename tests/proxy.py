@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server: it cuts, holds and half-closes connections, and leads new ones to another."""
+"""A TCP proxy in front of a server: it cuts, delays, holds and half-closes connections, and can lead elsewhere."""
 
 import asyncio
 import threading
@@ -7,10 +7,14 @@ from contextlib import suppress
 from random import Random
 from typing import Self
 
-CHUNK = 4_096
+CHUNK = 64 << 10
+SMALL_CHUNK = 4 << 10
+"""While connections may be cut between two chunks: a message shall then be cut in the middle."""
 
 
 class _Connection:
+    """`near` leads to the client, `far` to the server."""
+
     def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self.near, self.far = near, far
 
@@ -25,29 +29,38 @@ class Proxy:
     """Leads to the port `target`, which may change for new connections. A context manager; all calls block.
 
     `trouble`: the chance that a chunk of bytes, in either direction, cuts its connection, before or after it went on.
+    `delay`: seconds that each chunk takes longer.
     """
 
     def __init__(self, target: int, seed: int = 0) -> None:
         self.target = target
         self.trouble = 0.0
+        self.delay = 0.0
         self.cuts = 0
         self.port = 0
         self._random = Random(seed)
-        self._open: set[_Connection] = set()
-        self._passing = asyncio.Event()
+        self._open: dict[_Connection, None] = {}
+        self._requests = asyncio.Event()
+        self._answers = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
 
     @property
     def broker(self) -> str:
         """Its address, as a setting."""
         return f"redis://127.0.0.1:{self.port}"
 
-    def cut_all(self) -> None:
-        """Cut every connection there is."""
+    def cut_all(self, share: float = 1.0) -> None:
+        """Cut every connection there is, or a share of them drawn at random, one at least."""
 
         def cut() -> None:
-            for connection in list(self._open):
+            every = list(self._open)
+            for connection in self._random.sample(every, min(len(every), max(1, round(share * len(every))))):
                 connection.cut()
 
         self._call(cut)
@@ -61,13 +74,17 @@ class Proxy:
 
         self._call(half_close)
 
-    def hold(self) -> None:
-        """Hand nothing on, from now on."""
-        self._call(self._passing.clear)
+    def hold(self, *, requests: bool = True, answers: bool = True) -> None:
+        """Hand nothing on, from now on: nothing of the clients, nothing of the server, or neither."""
+        if requests:
+            self._call(self._requests.clear)
+        if answers:
+            self._call(self._answers.clear)
 
     def let_go(self) -> None:
         """Hand on what was held, and all that comes."""
-        self._call(self._passing.set)
+        self._call(self._requests.set)
+        self._call(self._answers.set)
 
     def _call(self, function: Callable[[], object]) -> None:
         async def run() -> None:
@@ -107,17 +124,28 @@ class Proxy:
             near.transport.abort()
             return
         connection = _Connection(near, far)
-        self._open.add(connection)
+        self._open[connection] = None
         try:
-            await asyncio.gather(self._pass(connection, near_reader, far), self._pass(connection, far_reader, near))
+            await asyncio.gather(
+                self._pass(connection, near_reader, far, self._requests),
+                self._pass(connection, far_reader, near, self._answers),
+            )
         finally:
-            self._open.discard(connection)
+            self._open.pop(connection, None)
             connection.cut()
 
-    async def _pass(self, connection: _Connection, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self,
+        connection: _Connection,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        passing: asyncio.Event,
+    ) -> None:
         with suppress(OSError):
-            while chunk := await source.read(CHUNK):
-                await self._passing.wait()
+            while chunk := await source.read(SMALL_CHUNK if self.trouble else CHUNK):
+                await passing.wait()
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 fate = self._random.random()
                 if fate < self.trouble / 2:
                     self.cuts += 1
