@@ -9,7 +9,7 @@ JOBS ?= 3
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test acceptance kafka lint format lock bench clean
+.PHONY: help setup run test acceptance faults kafka lint format lock bench clean
 
 help: ## show this list
 	@echo "Orderflow. Start with \`make run\`."
@@ -37,6 +37,9 @@ test: $(READY) ## run the tests that this machine can run (those that take minut
 
 acceptance: $(READY) ## run the tests that take minutes: every broker, workers and brokers killed, odd servers
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+faults: $(READY) ## try to make it lie: kill, cut and fill things by a seed, then judge (ARGS='--help')
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff format --check .

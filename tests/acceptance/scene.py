@@ -1,7 +1,7 @@
 """The stage of an acceptance test: a real broker, topics of its own, real workers, and readers of every topic."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -19,18 +19,28 @@ SESSION_SECONDS = 4.0
 
 
 class Scene:
-    """As a context manager it leaves no process behind. Its topics stay until the broker goes."""
+    """As a context manager it leaves no process behind. Its topics stay until the broker goes.
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    `settings` wins over what workers get otherwise (not what looks on, or sends); `worker_environment` is for them too.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        worker_environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.server = server
         self.settings = server.settings(
             partitions=PARTITIONS,
-            broker_timeout=30.0,
-            session_timeout=max(SESSION_SECONDS, server.session_timeout),
-            **server.keeping,
+            **{"broker_timeout": 30.0, "session_timeout": max(SESSION_SECONDS, server.session_timeout)}
+            | server.keeping
+            | dict(settings or {}),
         )
         self.app_id = self.settings.app_id
-        self.workers = Workers(folder, environment(self.settings))
+        self.workers = Workers(folder, environment(self.settings) | dict(worker_environment or {}))
+        self.reader = Worker("reader", folder, environment(self.settings))
         topics = names(self.settings)
         self.orders = server.log(self.settings, topics.orders)
         self.updates = server.log(self.settings, topics.order_updates)
@@ -56,7 +66,7 @@ class Scene:
 
         wait_until(are_shared, seconds, f"shares of {shares}", lambda: f"but {owned}\n{self.workers.tails()}")
 
-    def shop(self, events: Sequence[bytes], per_second: float, misplaced: float = 0) -> Shop:
+    def shop(self, events: Iterable[bytes], per_second: float, misplaced: float = 0) -> Shop:
         """Return a shop that will send these events."""
         return Shop(self.server.feed(self.settings), PARTITIONS, events, per_second, misplaced)
 

@@ -1,0 +1,33 @@
+"""The moves; a new one is a file of its own and a line here."""
+
+from tests.faults.moves.broker_kill import BrokerKill
+from tests.faults.moves.broker_pause import BrokerPause
+from tests.faults.moves.move import Move
+from tests.faults.moves.net_cut import NetCut
+from tests.faults.moves.net_delay import NetDelay
+from tests.faults.moves.net_half_close import NetHalfClose
+from tests.faults.moves.net_hold import NetHold
+from tests.faults.moves.net_trouble import NetTrouble
+from tests.faults.moves.worker_join import WorkerJoin
+from tests.faults.moves.worker_kill import WorkerKill
+from tests.faults.moves.worker_pause import WorkerPause
+from tests.faults.moves.worker_stop import WorkerStop
+from tests.faults.moves.workers_all import WorkersAll
+
+MOVES: dict[str, Move] = {
+    move.name: move
+    for move in (
+        WorkerKill(),
+        WorkerPause(),
+        WorkerStop(),
+        WorkerJoin(),
+        WorkersAll(),
+        BrokerKill(),
+        BrokerPause(),
+        NetCut(),
+        NetTrouble(),
+        NetDelay(),
+        NetHalfClose(),
+        NetHold(),
+    )
+}
