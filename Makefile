@@ -51,8 +51,8 @@ format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure throughput, latency, recovery and memory (ARGS='--broker embedded')
-	$(BIN)/python -m benchmarks.throughput $(ARGS)
+bench: $(READY) ## measure Orderflow side by side with its peers (ARGS='--quick', ARGS='--help')
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 # Hashes, but no addresses: whoever installs decides where from.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

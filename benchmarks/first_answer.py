@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from benchmarks.harness import print_table
+from benchmarks.report import Table
 from tools.local_kafka import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -43,8 +43,9 @@ def main() -> None:
         finally:
             os.killpg(run.pid, signal.SIGINT)
             run.wait(30)
-    line = (f"{ready - started:.1f}", f"{answered - ready:.1f}", f"{answered - started:.1f}")
-    print_table("From a fresh clone to the first answer (seconds)", ("set-up", "run", "together"), [line])
+    table = Table("From a fresh clone to the first answer", {"set-up s": 1, "run s": 1, "together s": 1})
+    table.add("make setup, make run", ready - started, answered - ready, answered - started)
+    print("\n".join(table.lines()))
 
 
 def first_answer(clone: Path, port: int, run: subprocess.Popen[bytes]) -> float:

@@ -1,22 +1,26 @@
 """The simple job on Orderflow: validate every event fully, keep one total per customer, exactly once.
 
-Run it as a worker: `faust -A benchmarks.simple_job worker`.
+Run it as a worker: `faust -A benchmarks.simple_job worker`. `/totals/{customer}` answers a customer's committed row.
 """
 
 from typing import Any
 
+from aiohttp import web
+
 from app.engine.clock import Clock
+from app.engine.errors import NotReady
 from app.engine.step import Step
 from app.engine.table import Table
 from app.runtime.application import OrderflowApp
 from app.settings import load_settings
-from app.topics import OUTCOMES_TABLE
+from app.topics import OUTCOMES_TABLE, partition_of
 from app.transports import transport_for
 from app.web.routes import add_api
 from benchmarks.simple_job_fold import count
 from models.columns import parse_events
 from models.errors import EventError
 
+TABLE = "customer_totals"
 CHUNK = 500
 
 
@@ -24,7 +28,7 @@ async def customers(steps: Any) -> None:
     """Count each customer's events, orders and money."""
     step: Step
     async for step in steps:
-        table = step.table("customer_totals")
+        table = step.table(TABLE)
         for start in range(0, len(step.records), CHUNK):
             for event in parse_events([record.value for record in step.records[start : start + CHUNK]]):
                 if isinstance(event, EventError):
@@ -36,10 +40,24 @@ def build() -> OrderflowApp:
     """Return the application."""
     settings = load_settings()
     simple = OrderflowApp(settings, transport_for(settings.broker), Clock())
-    simple.step_table(Table("customer_totals"), "events, orders and money of each customer")
+    simple.step_table(Table(TABLE), "events, orders and money of each customer")
     simple.step_table(Table(OUTCOMES_TABLE), "not counted here; the status asks for it")
     simple.agent(simple.topic(simple.topic_names.orders, internal=True), name="customers")(customers)
-    simple.on_web.append(lambda web: add_api(web, simple, settings.web_address(simple.conf.web_port)))
+    simple.on_web.append(lambda web_app: add_api(web_app, simple, settings.web_address(simple.conf.web_port)))
+
+    async def total(request: web.Request) -> web.Response:
+        customer = request.match_info["customer"]
+        try:
+            assert simple.engine is not None
+            rows = simple.engine.rows(partition_of(customer, settings.partitions)).tables[TABLE]
+        except NotReady as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        row = rows.get(customer)
+        if row is None:
+            raise web.HTTPNotFound
+        return web.json_response(row)
+
+    simple.on_web.append(lambda web_app: web_app.router.add_get("/totals/{customer}", total))
     return simple
 
 

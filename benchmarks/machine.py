@@ -1,0 +1,25 @@
+"""What the figures were taken on: the first lines of the results."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+
+def machine() -> dict[str, str]:
+    """Return the machine, its load before the run, and the versions that all candidates share."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    load = os.getloadavg()[0]
+    return {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release()}",
+        "load before": f"{load:.2f} (1 minute)",
+        "Python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
