@@ -30,15 +30,25 @@ class Unsure(NamedTuple):
     most: float
 
 
-def judge(scene: Scene, sent: Iterable[Sent], reader: Worker, unsure: Mapping[Sent, Unsure] | None = None) -> Expected:
+def judge(
+    scene: Scene,
+    sent: Iterable[Sent],
+    reader: Worker,
+    unsure: Mapping[Sent, Unsure] | None = None,
+    acknowledged: Iterable[tuple[Iterable[Sent], int]] = (),
+) -> Expected:
     """Fail unless all that was sent is in the topic once, and everything that came of it is right; all is processed.
 
+    Of each group of records in `acknowledged` at least so many must be in the topic; they are among the `unsure` ones.
     `reader` is a worker, alive or not, whose settings the `dump` command is run with. Returns what was expected, and
     found. The tables are looked at last, if all else is right: that takes four processes.
     """
     log = list(scene.orders.catch_up())
     originals = [record for record in log if FORWARDED_FROM not in dict(record.headers)]
     lost_or_doubled = Counter((r.key, r.value, r.headers) for r in originals)
+    for group, least in acknowledged:
+        there = sum(1 for record in group if lost_or_doubled[record])
+        assert there >= least, f"{there} records are in the topic of {least} that were acknowledged"
     for record, times in (unsure or {}).items():
         found = lost_or_doubled.pop(record, 0)
         assert times.least <= found <= times.most, f"{found} times in the topic instead of {times}: {record}"

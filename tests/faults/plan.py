@@ -5,10 +5,11 @@ of its steps a signal meets a worker.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.faults.moves.move import Cast, Choice, Move
 
@@ -30,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: what it is played on, and its moves in the order of time. `rate` in events per second."""
+    """A whole run: what it is played on, and its moves in the order of time. `rate` in events per second.
+
+    `settings` win over those of the application otherwise.
+    """
 
     broker: str
     seed: int
@@ -38,6 +42,7 @@ class Plan:
     workers: int = 3
     rate: float = 300.0
     defect: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Event] = field(default_factory=tuple)
 
     def lines(self) -> list[str]:
@@ -67,4 +72,4 @@ def planned(plan: Plan, moves: Iterable[Move], cast: Cast) -> Plan:
             choice = move.choose(random, cast)
             events.append(Event(round(at, 2), move.name, choice))
             at += float(choice.get("seconds", 0)) + move.takes + random.uniform(*PAUSE_SECONDS)
-    return Plan(**{**plan.__dict__, "events": tuple(sorted(events, key=lambda event: event.at))})
+    return replace(plan, events=tuple(sorted(events, key=lambda event: event.at)))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.brokers.target import Target
 from tests.faults.moves import MOVES
 from tests.faults.plan import Event, Plan
 from tests.faults.stage import Stage
@@ -17,10 +18,13 @@ PROGRESS_SECONDS = 10.0
 CHECK_SECONDS = 0.25
 
 
-def play(plan: Plan, folder: Path) -> Verdict:
-    """Play a plan and judge what came of it; whatever fails, fails the verdict. Its logs are in `folder`."""
+def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
+    """Play a plan and judge what came of it; whatever fails, fails the verdict. Its logs are in `folder`.
+
+    Without a running `target` it starts one of its own.
+    """
     verdict = Verdict(plan)
-    stage = Stage(plan, folder)
+    stage = Stage(plan, folder, target)
     try:
         with stage:
             begin = time.monotonic()
@@ -90,8 +94,8 @@ class _Moves:
         try:
             for event in events:
                 self._stage.wait(max(0.0, self._begin + event.at - time.monotonic()))
-                if self._stage.over.is_set():
-                    return
+                if self._stage.over.is_set() or time.monotonic() > self._begin + self._stage.plan.seconds:
+                    return  # what could not begin in time is not begun: a slow machine makes fewer moves
                 self._say(f"{event.move} {json.dumps(event.choice)}")
                 effective = MOVES[event.move].play(self._stage, event.choice)
                 self._verdict.played[event.move] += 1

@@ -46,6 +46,10 @@ class EmbeddedTarget(Target):
             return False
         return True
 
+    def recover(self, node: int) -> None:
+        """See to it, as a user."""
+        self.restart(node)
+
     def runs(self, node: int) -> bool:
         """Ask it."""
         return self.server._process() is not None

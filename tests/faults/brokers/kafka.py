@@ -15,6 +15,8 @@ from tests.proxy import Proxy
 from tests.waiting import wait_until
 
 IN_SYNC_SECONDS = 90
+END_SECONDS = 3.0
+PAUSE_SECONDS = 0.1
 
 
 class KafkaTarget(Target):
@@ -52,6 +54,16 @@ class KafkaTarget(Target):
         self.server.nodes[node].stop()
         self.server.nodes[node].start(120)
         wait_until(self._is_in_sync, IN_SYNC_SECONDS, "every partition to have all its copies in sync")
+
+    def recover(self, node: int) -> None:
+        """Wait until it ends, which takes a moment when it has lost its disk, or has all copies in sync."""
+        deadline = time.monotonic() + END_SECONDS
+        while self.runs(node) and time.monotonic() < deadline:
+            time.sleep(PAUSE_SECONDS)
+        if self.runs(node):
+            wait_until(self._is_in_sync, IN_SYNC_SECONDS, "every partition to have all its copies in sync")
+        else:
+            self.restart(node)
 
     def _is_in_sync(self) -> bool:
         try:

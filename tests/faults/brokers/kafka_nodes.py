@@ -44,7 +44,8 @@ class Node(LocalKafka):
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": least,
-            "replica.lag.time.max.ms": "10000",
+            # Soon after a node is back it leads its share again.
+            "leader.imbalance.check.interval.seconds": "5",
         }
 
     def _format(self, java: list[str], config: Path) -> None:

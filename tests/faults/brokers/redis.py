@@ -38,6 +38,11 @@ class RedisTarget(Target):
         """Start the server."""
         self.server.start()
 
+    def recover(self, node: int) -> None:
+        """Start the server if it ended."""
+        if not self.runs(node):
+            self.restart(node)
+
     def runs(self, node: int) -> bool:
         """Look for the process."""
         return self.server._process is not None and self.server._process.poll() is None

@@ -44,6 +44,10 @@ class Target(ABC):
         """Start a node that was killed, or ended by itself, on the same data, and return once all is well again."""
 
     @abstractmethod
+    def recover(self, node: int) -> None:
+        """Return once all is well again after trouble that a node may have ended of; then it is started."""
+
+    @abstractmethod
     def runs(self, node: int) -> bool:
         """Say whether the process of a node is there."""
 
@@ -65,7 +69,7 @@ class Target(ABC):
         """Return the nodes' logs."""
         return sorted(self.folder.rglob("*.log"))
 
-    def let_go(self, settings: Settings) -> None:
+    def let_go(self, settings: Settings) -> None:  # noqa: B027 - most hold nothing
         """Let go of what this process holds as a user of the application with these settings."""
 
     def stop(self) -> None:

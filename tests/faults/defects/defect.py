@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tests.faults.plan import Event
+from tests.faults.plan import Event, Plan
+
+SETTINGS: dict[str, Any] = {"session_timeout": 3.0, "broker_timeout": 9.0}
+"""Short, as most of a short run is waiting."""
+
+KILL = Event(1.5, "worker-kill", {"worker": 0, "seconds": 0.0})
+PAUSE_PAST_SESSION = Event(1.0, "worker-pause", {"worker": 0, "seconds": 5.0, "past_session": True})
+ANSWERS_LOST = Event(1.0, "net-hold", {"node": 0, "requests": False, "answers": True, "cut": True, "seconds": 4.0})
+REQUESTS_LOST = Event(1.0, "net-hold", {"node": 0, "requests": True, "answers": False, "cut": True, "seconds": 1.0})
 
 
 class Defect(NamedTuple):
@@ -11,7 +19,7 @@ class Defect(NamedTuple):
 
     `brokers` are those on which it can be made; on the first of them it is tried in every run of the tests, with the
     `moves` that reveal it: within `seconds`, from the first event sent to the end of the judgement. `evidence` is a
-    regular expression that the verdict matches, so that it is caught for what it is. `settings` win over the workers'.
+    regular expression that is found in the verdict, so that it is caught for what it is.
     """
 
     name: str
@@ -20,4 +28,20 @@ class Defect(NamedTuple):
     moves: tuple[Event, ...]
     seconds: float
     evidence: str
-    settings: Mapping[str, Any] = {}
+    workers: int = 1
+    rate: float = 300.0
+    length: float = 3.0
+    settings: Mapping[str, Any] = SETTINGS
+
+    def plan(self, broker: str, *, planted: bool = True) -> Plan:
+        """Return the short run that reveals it, or the same without it, which must be exact."""
+        return Plan(
+            broker,
+            seed=1,
+            seconds=self.length,
+            workers=self.workers,
+            rate=self.rate,
+            defect=self.name if planted else None,
+            settings=self.settings,
+            events=self.moves,
+        )

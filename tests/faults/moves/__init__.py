@@ -2,12 +2,18 @@
 
 from tests.faults.moves.broker_kill import BrokerKill
 from tests.faults.moves.broker_pause import BrokerPause
+from tests.faults.moves.careless_producer import CarelessProducer
+from tests.faults.moves.clock_jump import ClockJump
+from tests.faults.moves.compressed import Compressed
+from tests.faults.moves.disk_full import DiskFull
+from tests.faults.moves.emit import Emit
 from tests.faults.moves.move import Move
 from tests.faults.moves.net_cut import NetCut
 from tests.faults.moves.net_delay import NetDelay
 from tests.faults.moves.net_half_close import NetHalfClose
 from tests.faults.moves.net_hold import NetHold
 from tests.faults.moves.net_trouble import NetTrouble
+from tests.faults.moves.poison_flood import PoisonFlood
 from tests.faults.moves.worker_join import WorkerJoin
 from tests.faults.moves.worker_kill import WorkerKill
 from tests.faults.moves.worker_pause import WorkerPause
@@ -29,5 +35,11 @@ MOVES: dict[str, Move] = {
         NetDelay(),
         NetHalfClose(),
         NetHold(),
+        Emit(),
+        PoisonFlood(),
+        Compressed(),
+        CarelessProducer(),
+        ClockJump(),
+        DiskFull(),
     )
 }

@@ -23,7 +23,7 @@ class WorkerJoin(Move):
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if somebody claimed something."""
         claims = stage.claims()
-        worker = stage.new_worker().start()
+        worker = stage.start(stage.new_worker())
         stage.wait(choice["seconds"])
         if choice["crash"]:
             worker.end()

@@ -1,0 +1,39 @@
+"""Who was fenced may commit all the same."""
+
+import re
+import secrets
+from typing import Any
+
+from app.transports.kafka import lease as kafka_lease
+from app.transports.redis_streams import scripts
+from tests.faults.defects.defect import PAUSE_PAST_SESSION, Defect
+
+DEFECT = Defect(
+    name="no-fence",
+    what="who was fenced may commit all the same",
+    brokers=("redis", "embedded", "kafka"),
+    moves=(PAUSE_PAST_SESSION,),
+    seconds=40,
+    evidence=r"too often|went back|outcomes",
+    workers=2,
+    length=7.0,
+)
+
+CHECKS = re.compile(r"local lease = .*?(?=may_write)", re.DOTALL)
+
+
+def plant() -> None:
+    """Kafka: a transactional id that nobody else has. Redis: neither token nor offset are checked.
+
+    (On Redis each of the two checks alone still keeps totals right, so one alone missing cannot be told from outside.)
+    """
+    kafka: Any = kafka_lease
+    producer = kafka.AIOKafkaProducer
+
+    def unfenced(*args: Any, transactional_id: str, **options: Any) -> Any:
+        return producer(*args, transactional_id=f"{transactional_id}-{secrets.token_hex(4)}", **options)
+
+    kafka.AIOKafkaProducer = unfenced
+    text, found = CHECKS.subn("", scripts.lua(scripts.__package__ or "", "commit"))
+    assert found == 1
+    scripts._SCRIPTS["commit"] = scripts.Script(text)

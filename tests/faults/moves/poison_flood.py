@@ -1,0 +1,48 @@
+"""A flood of records that nobody can use: a producer gone mad."""
+
+from random import Random
+from typing import TYPE_CHECKING, ClassVar
+
+from tests.contract.brokers.server import Sent
+from tests.faults.moves.move import Cast, Choice, Move, Track
+
+if TYPE_CHECKING:
+    from tests.faults.stage import Stage
+
+HUGE_BYTES = 1_200_000
+DELIVERED_SECONDS = 90
+
+
+def _poison(kind: str, number: int) -> Sent:
+    key = b"poison-%d" % (number % 97)
+    if kind == "undecodable":
+        return key, b"\xff\x00{%d" % number, ()
+    if kind == "huge":
+        return key, b'{"event_type":"order.paid","padding":"' + b"%d" % number + b"x" * HUGE_BYTES + b'"}', ()
+    return key, b'{"event_type":"order.paid","event_id":"poison-%d","order_id":""}' % number, ()
+
+
+class PoisonFlood(Move):
+    """Each of them becomes a dead letter; the good ones between them are not held up, nor lost."""
+
+    name: ClassVar[str] = "poison-flood"
+    track: ClassVar[Track] = "shop"
+
+    def choose(self, random: Random, cast: Cast) -> Choice:
+        """Draw which kind."""
+        kind = random.choice(["undecodable", "invalid", "huge"])
+        return {"records": 20 if kind == "huge" else random.randrange(1_000, 6_000), "kind": kind, "seconds": 2.0}
+
+    def play(self, stage: "Stage", choice: Choice) -> bool:
+        """Effective if all of them arrived."""
+        feed = stage.scene.server.feed(stage.scene.settings)
+        try:
+            first = len(stage.extra)
+            records = [_poison(choice["kind"], first + number) for number in range(choice["records"])]
+            stage.extra += records
+            feed.send([(record, False) for record in records])
+            feed.finish(DELIVERED_SECONDS)
+            assert not feed.failures, feed.failures[:3]
+            return feed.delivered == len(records)
+        finally:
+            feed.close()
