@@ -24,7 +24,7 @@ from benchmarks.workload import Workload
 PREPARED = 50_000
 """Events that are sent again and again, so that making them takes no time."""
 TICK_SECONDS = 0.005
-PROBES_PER_SECOND = 40
+PROBES_PER_SECOND = 20
 LINGER_MS = 1
 PROBE = (
     b'{"event_type":"order.paid","event_id":"p","timestamp":"2026-11-21T12:00:00Z","order_id":"p","customer_id":"%s"}'

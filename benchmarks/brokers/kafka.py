@@ -14,7 +14,7 @@ from tools.local_kafka import LocalKafka
 
 TIMEOUT = 60
 HEAP = "2g"
-QUIET = {"log_level": 2}
+QUIET: dict[str, str | int | float | bool] = {"log_level": 2}
 """librdkafka says on standard error what it repeats anyway; only what is critical is wanted."""
 SENDER = QUIET | {
     "partitioner": "murmur2_random",
