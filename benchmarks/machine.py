@@ -5,14 +5,18 @@ import platform
 import re
 from pathlib import Path
 
+BUSY = 0.5
+"""Load from which on the results say that they cannot be trusted."""
+
 
 def machine() -> dict[str, str]:
     """Return the machine, its load before the run, and the versions that all candidates share."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     load = os.getloadavg()[0]
+    busy = ": others use the machine, figures will be too low" if load > BUSY else ""
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release()}",
-        "load before": f"{load:.2f} (1 minute)",
+        "load before": f"{load:.2f} in the last minute{busy}",
         "Python": platform.python_version(),
     }
 

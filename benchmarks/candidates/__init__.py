@@ -3,8 +3,14 @@
 from benchmarks.candidates.candidate import Candidate
 from benchmarks.candidates.kafka_python import QuixStreams, StockFaust
 from benchmarks.candidates.kafka_streams import KafkaStreams
+from benchmarks.candidates.on_redis import OnRedis
 from benchmarks.candidates.orderflow import Orderflow
+from benchmarks.peers.celery_peer import CeleryPeer
+from benchmarks.peers.dramatiq_peer import DramatiqPeer
+from benchmarks.peers.faststream_peer import FaststreamPeer
 from benchmarks.peers.kafka_streams.build import STREAMS_VERSION
+from benchmarks.peers.redis_loop import RedisLoop
+from benchmarks.peers.rq_peer import RqPeer
 
 ORDERFLOW: tuple[Orderflow, ...] = (
     Orderflow("kafka", "Orderflow on Kafka, exactly once", reference=True),
@@ -26,4 +32,9 @@ CANDIDATES: tuple[Candidate, ...] = (
     ),
     QuixStreams(),
     StockFaust(),
+    OnRedis("redis-loop", RedisLoop(), "redis"),
+    OnRedis("celery", CeleryPeer(), "celery"),
+    OnRedis("rq", RqPeer(), "rq"),
+    OnRedis("dramatiq", DramatiqPeer(), "dramatiq"),
+    OnRedis("faststream", FaststreamPeer(), "faststream"),
 )
