@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from celery import Celery
 
-from benchmarks.peers.filling import chunks, note
+from benchmarks.peers.filling import chunks, note, note_calls
 from benchmarks.peers.launch import URL
 from benchmarks.peers.totals import add
 from models.events import parse_event
@@ -38,6 +38,7 @@ def record(event: str) -> None:
 
 def fill() -> None:
     """Send one task for each event of standard input."""
+    note_calls(server, "hdel")
     with app.producer_pool.acquire(block=True) as producer:
         for chunk in chunks():
             for event in chunk:

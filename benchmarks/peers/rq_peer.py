@@ -41,6 +41,9 @@ class RqPeer:
         )
 
     def done(self, client: Redis) -> int:
-        """Count what neither waits, nor is on its way to a worker, nor in work."""
+        """Count what neither waits nor is in work.
+
+        The one worker's job is in a list of its own, then also in the registry, then only there: it is counted once.
+        """
         queue = f"rq:queue:{QUEUE}"
-        return gone(client, ("LLEN", queue), ("LLEN", f"{queue}:intermediate"), ("ZCARD", f"rq:wip:{QUEUE}"))
+        return gone(client, ("LLEN", queue), in_work=(("LLEN", f"{queue}:intermediate"), ("ZCARD", f"rq:wip:{QUEUE}")))
