@@ -7,7 +7,11 @@ from typing import NamedTuple
 FIRST_SECONDS = 8.0
 """How long a JVM is given to compile what it runs often; what was done in it is shown beside the rest."""
 ENOUGH = 0.5
-"""Share of the events that must lie between the first and the last commit before the end."""
+"""Share of the events that must lie between the two commits that figures are taken from."""
+LEAST_CPU = 0.2
+"""CPU seconds that must: the kernel counts in steps of 0.01 s."""
+
+TOO_SHORT = "the run was too short to measure: {}; use more events"
 
 
 class Sample(NamedTuple):
@@ -50,14 +54,18 @@ def drained(samples: Sequence[Sample], started: float, total: int) -> Drained:
     """Return the figures of a run that began at `started` and went on until `total` events were committed.
 
     They are taken from the first commit to the last one before the end: in between the candidate was never without
-    work, however seldom it commits. Raises ValueError if there are not two commits.
+    work, however seldom it commits. Raises ValueError if too little lies between them: a figure would be chance.
     """
     moves = [sample for at, sample in enumerate(samples) if sample.done > (samples[at - 1].done if at else 0)]
     if len(moves) < 2:
-        raise ValueError("the run was too short: fewer than two commits were seen; use more events")
+        raise ValueError(TOO_SHORT.format("fewer than two commits were seen"))
     first, last, end = moves[0], moves[-2], moves[-1]
     if last.done - first.done < ENOUGH * (end.done - first.done) or end.done < total:
         last = end
+    if last.done - first.done < ENOUGH * end.done:
+        raise ValueError(TOO_SHORT.format(f"{first.done:,} of {end.done:,} events were in the first commit seen"))
+    if last.cpu - first.cpu < LEAST_CPU:
+        raise ValueError(TOO_SHORT.format(f"it took {last.cpu - first.cpu:.2f} s of CPU time"))
     warm = [sample for sample in moves if sample.at <= first.at + FIRST_SECONDS][-1]
     if warm is first:
         warm = moves[1]

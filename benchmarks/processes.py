@@ -53,7 +53,7 @@ class Session:
 
     def cpu_seconds(self) -> float:
         """Return the user and system time of all processes so far, those that have ended among them."""
-        now = self._members()
+        now = self._settled()
         for pid, last in self._seen.items():
             # Whoever is still there has waited for its children, and /proc counts their time as the parent's.
             if pid not in now and not self._has_living_ancestor(last, now):
@@ -105,6 +105,17 @@ class Session:
                 return False
             stat = above
         return True
+
+    def _settled(self) -> dict[int, Stat]:
+        """Return the processes of one moment.
+
+        While a child's time moves to its parent, one reading may hold it twice or not at all. So a reading counts once
+        the next one finds the same processes: none of them had been waited for.
+        """
+        now = self._members()
+        while (after := self._members()).keys() != now.keys():
+            now = after
+        return now
 
     def _members(self) -> dict[int, Stat]:
         return {pid: stat for pid, stat in _all_processes() if stat.session == self.pid}
