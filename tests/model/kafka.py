@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.model.partition import At, Ids, Moves, Part, Stored, Write, Wrong, reclaim
+from tests.model.lane import reclaim
+from tests.model.partition import At, Ids, Moves, Part, Stored, Write, Wrong
 from tests.model.search import Move
 
 
@@ -48,6 +49,7 @@ class Kafka:
 
     tells_always = True
     commit_begins = At.SEND
+    claim_tells_offset = False
 
     def __init__(self, *wrong: Wrong) -> None:
         self.wrong = frozenset(wrong)

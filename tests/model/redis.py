@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.model.partition import At, Moves, Part, Stored, Write, Wrong, reclaim
+from tests.model.lane import reclaim
+from tests.model.partition import At, Moves, Part, Stored, Write, Wrong
 from tests.model.search import Move
 
 
@@ -34,6 +35,7 @@ class Redis:
 
     tells_always = False
     commit_begins = At.COMMIT
+    claim_tells_offset = True
 
     def __init__(self, *wrong: Wrong, everysec: bool = False, records: int = 2) -> None:
         self.wrong = frozenset(wrong)

@@ -123,19 +123,7 @@ async def test_what_a_fenced_lane_does_is_a_way_through_the_model() -> None:
 
     broker.on_call = fence_once
     calls = await _run(broker, 1)
-    assert calls == [
-        "claim",
-        "load",
-        "read",
-        "commit",
-        "release",
-        "confirm",
-        "claim",
-        "load",
-        "read",
-        "commit",
-        *calls[10:],
-    ]
+    assert calls[:7] == ["claim", "load", "read", "commit", "release", "confirm", "claim"]
     me = "worker 0, partition 0: "
     taken_over = ["worker 0: pause", "worker 1: assign", "worker 1, partition 0: claim", "worker 1: pause"]
     first, then = calls[:3], [call for call in calls[5:10] if call != "release"]  # the model's fence gives up by itself

@@ -10,10 +10,12 @@ from app.settings import Settings
 from app.transports.kafka.lease import COMMIT_SHARE, TRANSACTION_TIMEOUT_MS
 from app.transports.redis_streams.membership import HEARTBEAT_SECONDS
 from tests.model.kafka import Kafka
-from tests.model.partition import PROMISES, Broker, Wrong, shown_was_committed
+from tests.model.partition import Broker, Wrong
+from tests.model.promises import PROMISES, shown_was_committed
 from tests.model.redis import Redis
 from tests.model.world import Model
 
+ALL_BUT_SHOWN = [kept for kept in PROMISES if kept is not shown_was_committed]
 ANY = None
 """Any number of faults."""
 
@@ -73,7 +75,7 @@ def test_a_redis_that_loses_its_last_writes_keeps_all_promises_but_one() -> None
     lost = model.search(shown_was_committed)
     assert lost.trace is not None
     assert lost.trace[-1].name == "restart", lost.told()
-    found = model.search(*(kept for kept in PROMISES if kept is not shown_was_committed), most_faults=2)
+    found = model.search(*ALL_BUT_SHOWN, most_faults=2)
     assert found.trace is None, found.told()
     assert found.names() == REDIS | MORE_FAULTS | {"append", "fsync", "restart"}
     assert found.states >= 10_000
@@ -85,6 +87,18 @@ def test_a_redis_that_loses_its_last_writes_keeps_all_promises_but_one() -> None
 def test_on_redis_it_takes_two_mistakes(wrong: Wrong) -> None:
     """Token and expected offset stand in for each other: one of these alone breaks nothing (two: see wrong orders)."""
     found = Model(Redis(wrong), (2,)).search()
+    assert found.trace is None, found.told()
+
+
+@pytest.mark.parametrize("broker", [Kafka(Wrong.LOADED_IN_PARTS), Redis(Wrong.LOADED_IN_PARTS)])
+def test_a_state_that_changes_while_it_is_loaded_is_shown_but_never_counted(broker: Broker) -> None:
+    """Who is fenced while it loads shows rows of several steps until it notices; it can commit nothing made of them."""
+    model = Model(broker, (2,))
+    torn = model.search(shown_was_committed, most_faults=2)
+    assert torn.trace is not None
+    claims = {move.who for move in torn.trace if move.name == "claim"}
+    assert len(claims) == 2, torn.told()
+    found = model.search(*ALL_BUT_SHOWN, most_faults=2)
     assert found.trace is None, found.told()
 
 

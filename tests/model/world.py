@@ -4,20 +4,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import product
 
-from tests.model.partition import (
-    PROMISES,
-    WORKERS,
-    At,
-    Broker,
-    Lane,
-    Part,
-    Promise,
-    Stored,
-    Told,
-    Wrong,
-    breaks,
-    lane_moves,
-)
+from tests.model.lane import lane_moves
+from tests.model.partition import WORKERS, At, Broker, Lane, Part, Stored, Told, Wrong
+from tests.model.promises import PROMISES, Promise, breaks
 from tests.model.search import Found, Move, search
 
 World = tuple[int, ...]
