@@ -16,7 +16,8 @@ class DramatiqPeer:
     """One message an event, one worker process under Dramatiq's master process.
 
     Its defaults (8 threads, 2 messages prefetched for each) are for tasks that wait. Of 1, 2, 4 and 8 threads with the
-    default, 100 and 1,000 messages prefetched, one thread with 100 was the fastest: twice the defaults.
+    default, 100 and 1,000 messages prefetched, one thread with 100 was the fastest where nothing else ran: twice
+    the defaults. On a busy machine there is less between them.
     """
 
     threads: int = 1

@@ -16,7 +16,7 @@ QUEUE: Final = "orders"
 class RqPeer:
     """One job an event, one worker.
 
-    SimpleWorker does about five times as many jobs a second as Worker, which forks for each. RQ's documentation
+    SimpleWorker does four to five times as many jobs a second as Worker, which forks for each. RQ's documentation
     recommends it where jobs are as short as these.
     """
 
