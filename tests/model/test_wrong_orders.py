@@ -74,15 +74,14 @@ def name(case: Case) -> str:
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_a_wrong_order_is_found_out(case: Case) -> None:
     """With a trace that shows why it is wrong."""
-    model = Model(case.broker, (case.records,))
-    found = model.search(case.promise, most_faults=2)
+    found = Model(case.broker, (case.records,)).search(case.promise, most_faults=2)
     assert found.broken == case.promise.__name__, found.told()
     assert found.trace is not None
     assert found.state is not None
     moves = iter([str(move).partition(": ")[2] for move in found.trace])
     for wanted in case.trace:
         assert any(move.startswith(wanted) for move in moves), f"no {wanted} (any more) in\n{found.told()}"
-    assert case.seen in _what_is_wrong(case.broker, model.parts(found.state)[0]), found.told()
+    assert case.seen in _what_is_wrong(case.broker, found.state[0]), found.told()
 
 
 def _what_is_wrong(broker: Broker, part: Part) -> list[Ids]:

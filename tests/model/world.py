@@ -28,12 +28,12 @@ class Model:
             for name, move in (("crash", self._crash), ("pause", self._pause), ("assign", self._assign))
         }
 
-    def search(self, *promises: Promise, most_faults: int | None = None) -> Found[World]:
+    def search(self, *promises: Promise, most_faults: int | None = None) -> Found[tuple[Part, ...]]:
         """Visit all states, and look whether these promises hold; none named: all of them."""
         broken = breaks(self._broker, *(promises or PROMISES))
         wrong = cache(lambda part: broken(self._parts[part]))
         done = cache(lambda part: self._done(self._parts[part]))
-        return search(
+        found = search(
             self._start(),
             self._moves,
             self._alike,
@@ -41,6 +41,8 @@ class Model:
             lambda world: all(map(done, world)),
             most_faults,
         )
+        parts = None if found.state is None else tuple(self.parts(found.state))
+        return Found(found.states, found.moves, found.broken, found.trace, parts)
 
     def play(self, steps: Iterable[str]) -> World:
         """Take these steps, each told as a move is printed (its outcome may be left out); raises if one cannot be."""
