@@ -3,10 +3,10 @@
 Many events at once go through columns.py, which makes its checks from the models declared here.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import orjson
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import Cause, EventError, shown
@@ -111,8 +111,7 @@ Item = tuple[str, int, int]
 """One item of an order: sku, qty, and the price of one piece in minor units. A plain tuple, as rows hold it."""
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Struct, gc=False):
     """A checked event. `timestamp` is UTC without suffix, `total` in minor units of `currency`.
 
     `total`, `currency` and `items` belong to order.created, `amount` to order.refunded: as it was written, for only

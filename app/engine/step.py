@@ -1,7 +1,9 @@
 """A step: what one batch of records changes. It is committed whole or not at all; until then nobody sees any of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from app.engine.state import PartitionState, TableState
 from app.engine.table import encode_row
@@ -29,14 +31,14 @@ class Record(Protocol):
     def headers(self) -> Headers: ...  # noqa: D102
 
 
-class Output(NamedTuple):
+class Output(Struct, gc=False):
     """A record that a step writes to a topic. `timestamp` in ms, None = now."""
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012 - never changed, and aiokafka wants a list
+    headers: list[tuple[str, bytes]] = []
     timestamp: int | None = None
 
 

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 
-
-def encode_row(row: Any) -> bytes:
-    """Encode a row as a JSON array (a tuple of any kind), or as the JSON value it is."""
-    # Copied, because orjson's own result holds 4 KB for as long as it lives, and rows are kept.
-    return b"".join((orjson.dumps(tuple(row) if isinstance(row, tuple) else row), b""))
+encode_row = msgspec.json.Encoder().encode
+"""Encodes a row: a Struct as a JSON array, or the JSON value it is."""
 
 
 def same(value: Any) -> Any:

@@ -2,71 +2,56 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct, convert, field
 
 from models.aggregates.aggregate import Aggregate
 from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import Change
 
 
-class Product(NamedTuple):
+class Product(Struct, array_like=True, gc=False):
     """The row of a product. `money`: currency -> revenue in minor units, of created orders less cancelled ones."""
 
-    orders: int
-    units_sold: int
-    units_cancelled: int
-    money: dict[str, int]
-
-
-_new = partial(tuple.__new__, Product)
-"""Makes a row faster than its constructor, which is written in Python."""
-
-
-class _Sum:
-    """A row in the making."""
-
-    __slots__ = ("cancelled", "money", "orders", "sold")
-
-    def __init__(self) -> None:
-        self.orders = self.sold = self.cancelled = 0
-        self.money: dict[str, int] = {}
+    orders: int = 0
+    units_sold: int = 0
+    units_cancelled: int = 0
+    money: dict[str, int] = field(default_factory=dict)
 
 
 def contributions(changes: Iterable[Change]) -> dict[str, Product]:
     """Count the items of each order when it is created, and take them back when it is cancelled."""
-    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
+    sums: defaultdict[str, Product] = defaultdict(Product)
     for change in changes:
         after = change.after
         currency = after.currency
         if change.before is None:
             for sku, qty, price in after.items:
                 product = sums[sku]
-                product.sold += qty
+                product.units_sold += qty
                 product.money[currency] = product.money.get(currency, 0) + qty * price
             for sku in {sku for sku, _, _ in after.items}:  # an order may have several lines of one product
                 sums[sku].orders += 1
         elif change.event.event_type == "order.cancelled":
             for sku, qty, price in after.items:
                 product = sums[sku]
-                product.cancelled += qty
+                product.units_cancelled += qty
                 product.money[currency] = product.money.get(currency, 0) - qty * price
-    return {sku: _new((each.orders, each.sold, each.cancelled, each.money)) for sku, each in sums.items()}
+    return sums
 
 
 def merge(a: Product, b: Product) -> Product:
     """Add two rows of a product."""
-    orders, sold, cancelled, money = a
-    more_orders, more_sold, more_cancelled, more_money = b
-    money = money.copy()
-    for currency, worth in more_money.items():
+    money = a.money.copy()
+    for currency, worth in b.money.items():
         money[currency] = within_64_bits(money.get(currency, 0) + worth)
-    return _new((orders + more_orders, sold + more_sold, cancelled + more_cancelled, money))
+    return Product(a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money)
 
 
 def decode(row: Any) -> Product:
     """Return the row of a decoded JSON array."""
-    return Product(*row)
+    return convert(row, Product)
 
 
 def view(key: str, row: Product) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct, convert
 
 from models.aggregates.aggregate import Aggregate
 from models.keys import join_key, split_key
@@ -10,12 +12,12 @@ from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import Change
 
 
-class Revenue(NamedTuple):
+class Revenue(Struct, array_like=True, gc=False):
     """The row of a minute. `gross` and `refunded` in minor units; more may go back in a minute than comes in."""
 
-    orders: int
-    gross: int
-    refunded: int
+    orders: int = 0
+    gross: int = 0
+    refunded: int = 0
 
 
 def revenue_key(currency: str, timestamp: str) -> str:
@@ -25,16 +27,16 @@ def revenue_key(currency: str, timestamp: str) -> str:
 
 def contributions(changes: Iterable[Change]) -> dict[str, Revenue]:
     """Count each order in the minute in which it was created, and its refunds in theirs."""
-    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    sums: defaultdict[str, Revenue] = defaultdict(Revenue)
     for change in changes:
         if change.before is None:
             minute = sums[revenue_key(change.after.currency, change.event.timestamp)]
-            minute[0] += 1
-            minute[1] += change.gross
+            minute.orders += 1
+            minute.gross += change.gross
         elif change.refunded:
             minute = sums[revenue_key(change.after.currency, change.event.timestamp)]
-            minute[2] += change.refunded
-    return {key: Revenue(*minute) for key, minute in sums.items()}
+            minute.refunded += change.refunded
+    return sums
 
 
 def merge(a: Revenue, b: Revenue) -> Revenue:
@@ -44,7 +46,7 @@ def merge(a: Revenue, b: Revenue) -> Revenue:
 
 def decode(row: Any) -> Revenue:
     """Return the row of a decoded JSON array."""
-    return Revenue(*row)
+    return convert(row, Revenue)
 
 
 def view(key: str, row: Revenue) -> dict[str, Any]:

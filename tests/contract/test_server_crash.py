@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 
 from app.engine.errors import Fenced, Unavailable, Unknown
 from app.engine.step import Output
@@ -62,7 +63,7 @@ async def test_what_was_acknowledged_outlives_a_crash(space: Space) -> None:
 
     certain = True
     try:
-        await lease.commit(201, table(k0=b"new"), [update._replace(value=b"2")])
+        await lease.commit(201, table(k0=b"new"), [structs.replace(update, value=b"2")])
     except EXPECTED:
         certain = False
     await lease.release()

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.fetch import FetchRequest
+from msgspec.structs import replace
 
 from app.engine.broker import LoadedRows
 from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavailable
@@ -262,7 +263,7 @@ async def test_a_refused_record_undoes_its_whole_step(kafka: LocalKafka) -> None
 async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(kafka: LocalKafka) -> None:
     """The broker would commit the rest: each answer counts (here: a time too far in the future)."""
     settings, topics = await provisioned(kafka)
-    late = update(topics, b"u")._replace(timestamp=int((time.time() + 86_400) * 1000))
+    late = replace(update(topics, b"u"), timestamp=int((time.time() + 86_400) * 1000))
     async with holding(settings) as lease:
         with pytest.raises(EngineError, match="InvalidTimestamp"):
             await lease.commit(0, rows(a=1), [late, letter(topics, b"d")])

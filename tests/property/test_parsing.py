@@ -1,12 +1,12 @@
 """Reading records: exact on every valid one, an EventError on every other, the same one by one and by column."""
 
-from dataclasses import astuple
 from datetime import datetime
 from random import Random
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from models.columns import parse_events
 from models.errors import MAX_MESSAGE, EventError

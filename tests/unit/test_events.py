@@ -1,10 +1,10 @@
 """A record becomes an event, or an error that names the field and the fault."""
 
-from dataclasses import astuple
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import astuple
 
 from models.columns import parse_events
 from models.errors import MAX_MESSAGE, EventError

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.engine.table import encode_row
 from app.sources.samples import sample_events
 from models.aggregates import AGGREGATES
 from models.columns import parse_events
@@ -45,7 +46,7 @@ def fold(values: list[bytes]) -> tuple[dict[str, dict[Key, Any]], dict[tuple[int
     }
     for aggregate in AGGREGATES:
         tables[aggregate.name] = {
-            tuple(key.split("\x1f")): aggregate.view(key, aggregate.decode(orjson.loads(orjson.dumps(list(row)))))
+            tuple(key.split("\x1f")): aggregate.view(key, aggregate.decode(orjson.loads(encode_row(row))))
             for key, row in rows[aggregate.name].items()
         }
     tables["revenue"] = {

@@ -1,5 +1,7 @@
 """An update holds the event as it came and the order as the API shows it, however it was rendered."""
 
+from copy import copy
+
 import orjson
 import pytest
 
@@ -55,7 +57,7 @@ def test_what_a_dropped_step_rendered_is_never_used() -> None:
     assert isinstance(dropped, Change)
     updates.render(key, lost, dropped)
 
-    reloaded = Order(*created.after)
+    reloaded = copy(created.after)
     redone = apply(reloaded, parse_event(kept))
     assert isinstance(redone, Change)
     assert orjson.loads(updates.render(key, kept, redone)) == expected(kept, redone)

@@ -149,9 +149,10 @@ class KafkaLease:
     def write(self, outputs: Sequence[Output]) -> None:
         """Add outputs to the batches of the step under way."""
         batches = self._batches
-        for topic, partition, key, value, headers, timestamp in outputs:
+        for output in outputs:
+            key, value, headers = output.key, output.value, output.headers
             append = batches.append_large if is_large(key, value, headers) else batches.append
-            append(topic, partition, key, value, headers, timestamp)
+            append(output.topic, output.partition, key, value, headers, output.timestamp)
 
     async def commit(self, next_offset: int, rows: EncodedRows, outputs: Sequence[Output]) -> None:
         """Write rows, outputs and the offset in one transaction."""

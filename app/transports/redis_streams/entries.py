@@ -69,8 +69,8 @@ class Packer:
         values = [output.value for output in outputs]
         size = sum(map(len, filter(None, values))) + sum(len(output.key) for output in outputs if output.key)
         if size > ENTRY_BYTES or len(values) > ENTRY_RECORDS:
-            for _, _, key, value, headers, timestamp in outputs:
-                self.add(key, value, headers, timestamp)
+            for output in outputs:
+                self.add(output.key, output.value, output.headers, output.timestamp)
             return
         if self._size + size > ENTRY_BYTES or len(self._keys) + len(values) > ENTRY_RECORDS:
             self._pack()

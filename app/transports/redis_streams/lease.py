@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from itertools import groupby, islice
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import msgpack
@@ -164,7 +164,7 @@ class RedisLease:
     def write(self, outputs: Sequence[Output]) -> None:
         """Pack outputs of the step under way."""
         packers = self._outputs
-        for target, same in groupby(outputs, itemgetter(0, 1)):  # nearly all go to one and the same
+        for target, same in groupby(outputs, attrgetter("topic", "partition")):  # nearly all go to one and the same
             packer = packers.get(target)
             if packer is None:
                 packer = packers[target] = Packer()
