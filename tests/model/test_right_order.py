@@ -105,7 +105,8 @@ def test_a_state_that_changes_while_it_is_loaded_is_shown_but_never_counted(brok
 def test_a_lane_asks_only_after_its_worker_was_told() -> None:
     """On Redis an unchanged share is not told again: a lane that asked in between, and ended, would stay so.
 
-    What keeps that from happening is time: a fenced lane waits for longer than heartbeats are apart.
+    What makes that unlikely is time: a fenced lane waits for longer than heartbeats are apart.
+    The right order relies on it.
     """
     found = Model(Redis(Wrong.ASKED_BEFORE_TOLD), (2,)).search()
     assert found.broken == "wedged"
