@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from itertools import islice
 
@@ -75,7 +75,7 @@ class OnRedis(Candidate):
         )
         try:
             assert filler.stdin is not None
-            with filler.stdin as events:
+            with suppress(BrokenPipeError), filler.stdin as events:  # it has ended: its exit code tells
                 for event in self._events(place):
                     events.write(event + b"\n")
             if filler.wait():
