@@ -31,13 +31,13 @@ def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
             try:
                 _Moves(stage, verdict).make()
                 stage.settle()
-                stage.dismiss_all()
+                stage.crew.dismiss_all()
                 verdict.outcomes = dict(sorted(stage.judge().outcomes.items()))
             finally:
                 verdict.seconds = time.monotonic() - begin
                 verdict.sent = len(stage.shop.sent) + len(stage.extra) + len(stage.unsure)
                 verdict.told = counts(stage.scene.workers.all)
-                verdict.restarts = stage.restarts
+                verdict.restarts = stage.crew.restarts
     except AssertionError as failure:
         verdict.reason = str(failure)
     left = stage.left_behind()
@@ -83,7 +83,7 @@ class _Moves:
         told, end = self._begin, self._begin + self._stage.plan.seconds
         while not self._failures and (time.monotonic() < end or any(thread.is_alive() for thread in threads)):
             time.sleep(CHECK_SECONDS)
-            self._stage.check()
+            self._stage.crew.check()
             if time.monotonic() > told + PROGRESS_SECONDS:
                 told = time.monotonic()
                 self._say(json.dumps(self._stage.status()))

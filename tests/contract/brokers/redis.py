@@ -227,8 +227,9 @@ class StreamFeed:
         while True:
             try:
                 self._client.eval(APPEND, 3, stem, f"{stem}:offsets", f"{stem}:shop", self._written, packed)
-            except AWAY as error:
-                if time.monotonic() > deadline:
+            except (*AWAY, redis.exceptions.ResponseError) as error:
+                full = str(error).startswith("MISCONF")  # its disk is
+                if time.monotonic() > deadline or not (full or isinstance(error, AWAY)):
                     self.failures.append(str(error))
                     return
                 time.sleep(RETRY_SECONDS)

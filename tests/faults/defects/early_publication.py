@@ -4,16 +4,17 @@ from typing import Any
 
 from app.engine import lane as lane_module
 from app.engine.lane import Lane
-from tests.faults.defects.defect import REQUESTS_LOST, Defect
+from tests.faults.defects.defect import HOLDS, REQUESTS_LOST, TROUBLE, Defect
 
 DEFECT = Defect(
     name="early-publication",
     what="rows are published before their commit is known, and kept when it fails",
     brokers=("redis", "kafka"),
-    moves=(REQUESTS_LOST,),
-    seconds=30,
+    moves=(TROUBLE, REQUESTS_LOST),
+    seconds=60,
     evidence=r"outcomes|missing|letter",
-    length=4.0,
+    elsewhere={"kafka": HOLDS},
+    length=7.0,
 )
 
 

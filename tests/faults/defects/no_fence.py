@@ -16,6 +16,7 @@ DEFECT = Defect(
     seconds=40,
     evidence=r"too often|went back|outcomes",
     workers=2,
+    settings={"session_timeout": 3.0, "broker_timeout": 30.0},  # a commit under way outlasts the pause
     length=7.0,
 )
 

@@ -9,16 +9,18 @@ from app.transports.kafka.batches import Batches
 from app.transports.kafka.lease import KafkaLease, claim
 from app.transports.redis_streams import scripts
 from app.transports.redis_streams.lease import RedisLease
-from tests.faults.defects.defect import ANSWERS_LOST, Defect
+from tests.faults.defects.defect import ANSWERS_LOST, HOLDS, TROUBLE, Defect
 
 DEFECT = Defect(
     name="retry-unknown",
     what="a commit of unknown outcome is simply tried again",
     brokers=("redis", "kafka"),
-    moves=(ANSWERS_LOST,),
-    seconds=40,
+    moves=(TROUBLE, ANSWERS_LOST),
+    seconds=60,
     evidence=r"order-updates .*too often|outcomes",
-    length=7.0,
+    rate=1_000.0,
+    elsewhere={"kafka": HOLDS},
+    length=10.0,
 )
 
 STALE = re.compile(r"local committed = .*?(?=may_write)", re.DOTALL)

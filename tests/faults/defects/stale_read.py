@@ -4,16 +4,17 @@ from typing import Any
 
 from app.engine.broker import Batch
 from app.engine.lane import Lane
-from tests.faults.defects.defect import ANSWERS_LOST, Defect
+from tests.faults.defects.defect import ANSWERS_LOST, HOLDS, TROUBLE, Defect
 
 DEFECT = Defect(
     name="stale-read",
     what="what was read before the claim is applied after it",
     brokers=("redis", "kafka"),
-    moves=(ANSWERS_LOST,),
-    seconds=40,
-    evidence=r"too often|outcomes",
-    length=7.0,
+    moves=(TROUBLE, ANSWERS_LOST),
+    seconds=60,
+    evidence=r"too often|outcomes|instead of once",
+    elsewhere={"kafka": HOLDS},
+    length=10.0,
 )
 
 

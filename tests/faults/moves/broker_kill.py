@@ -22,9 +22,9 @@ class BrokerKill(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Return once it is back, with all its data."""
-        with stage.outage():
+        with stage.crew.outage():
             stage.target.kill(choice["node"])
-            stage.restarts["brokers"] += 1
+            stage.crew.restarts["brokers"] += 1
             stage.wait(choice["seconds"])
             stage.target.restart(choice["node"])
         return True

@@ -21,7 +21,7 @@ class BrokerPause(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if it ran."""
-        with stage.outage():
+        with stage.crew.outage():
             pid = stage.target.pause(choice["node"])
             try:
                 stage.wait(choice["seconds"])

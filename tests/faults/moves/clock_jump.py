@@ -31,7 +31,7 @@ class ClockJump(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if the worker runs."""
-        worker = stage.workers[choice["worker"]]
+        worker = stage.crew.workers[choice["worker"]]
         set_clock(stage.folder, worker.name, choice["ahead"])
         stage.wait(choice["seconds"])
         set_clock(stage.folder, worker.name, 0)

@@ -29,7 +29,7 @@ class DiskFull(Move):
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if the disk was full in the end."""
         disk = stage.disks[choice["node"]]
-        with stage.outage():
+        with stage.crew.outage():
             disk.fill()
             try:
                 stage.wait(choice["seconds"])

@@ -25,7 +25,7 @@ class NetCut(Move):
         """Effective if there were any."""
         proxy = stage.target.proxies[choice["node"]]
         had = proxy.connections
-        with stage.outage():
+        with stage.crew.outage():
             proxy.cut_all(choice["share"])
             stage.wait(1)
         return had > 0

@@ -22,7 +22,7 @@ class NetDelay(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if anybody was connected."""
-        with stage.outage():
+        with stage.crew.outage():
             for proxy in stage.target.proxies:
                 proxy.delay = choice["delay"]
             stage.wait(choice["seconds"])

@@ -29,7 +29,7 @@ class NetHold(Move):
         """Effective if anybody was connected."""
         proxy = stage.target.proxies[choice["node"]]
         had = proxy.connections
-        with stage.outage():
+        with stage.crew.outage():
             proxy.hold(requests=choice["requests"], answers=choice["answers"])
             try:
                 stage.wait(choice["seconds"])

@@ -23,7 +23,7 @@ class NetTrouble(Move):
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if one was cut."""
         before = sum(proxy.cuts for proxy in stage.target.proxies)
-        with stage.outage():
+        with stage.crew.outage():
             for proxy in stage.target.proxies:
                 proxy.trouble = choice["chance"]
             stage.wait(choice["seconds"])

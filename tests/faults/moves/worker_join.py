@@ -22,11 +22,11 @@ class WorkerJoin(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if somebody claimed something."""
-        claims = stage.claims()
-        worker = stage.start(stage.new_worker())
+        claims = stage.crew.claims()
+        worker = stage.crew.add()
         stage.wait(choice["seconds"])
         if choice["crash"]:
             worker.end()
         else:
-            stage.dismiss(worker)
-        return stage.claims() > claims
+            stage.crew.dismiss(worker)
+        return stage.crew.claims() > claims

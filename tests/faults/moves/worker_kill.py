@@ -24,9 +24,9 @@ class WorkerKill(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if it had partitions."""
-        worker = stage.workers[choice["worker"]]
+        worker = stage.crew.workers[choice["worker"]]
         had = stage.scene.owned_by(worker)
-        with stage.away(worker):
+        with stage.crew.away(worker):
             worker.end()
             stage.wait(choice["seconds"])
         return bool(had)

@@ -24,11 +24,11 @@ class WorkerPause(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if it had partitions, and past its session if somebody claimed some meanwhile."""
-        worker = stage.workers[choice["worker"]]
-        had, claims = stage.scene.owned_by(worker), stage.claims()
+        worker = stage.crew.workers[choice["worker"]]
+        had, claims = stage.scene.owned_by(worker), stage.crew.claims()
         worker.pause()
         try:
             stage.wait(choice["seconds"])
-            return bool(had) and (not choice["past_session"] or stage.claims() > claims)
+            return bool(had) and (not choice["past_session"] or stage.crew.claims() > claims)
         finally:
             worker.resume()

@@ -22,9 +22,9 @@ class WorkerStop(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if it had partitions."""
-        worker = stage.workers[choice["worker"]]
+        worker = stage.crew.workers[choice["worker"]]
         had = stage.scene.owned_by(worker)
-        with stage.away(worker):
-            stage.dismiss(worker)
+        with stage.crew.away(worker):
+            stage.crew.dismiss(worker)
             stage.wait(choice["seconds"])
         return bool(had)

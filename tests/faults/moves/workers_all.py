@@ -23,9 +23,9 @@ class WorkersAll(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if one had partitions."""
-        had = [stage.scene.owned_by(worker) for worker in stage.workers]
-        with stage.away(*stage.workers):
-            for worker in stage.workers:
+        had = [stage.scene.owned_by(worker) for worker in stage.crew.workers]
+        with stage.crew.away(*stage.crew.workers):
+            for worker in stage.crew.workers:
                 worker.end()
             stage.wait(choice["seconds"])
         return any(had)

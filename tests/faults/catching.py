@@ -1,0 +1,23 @@
+"""Says whether the harness catches a planted defect, for what it is and in time."""
+
+import re
+from pathlib import Path
+
+from tests.faults.brokers.target import Target
+from tests.faults.defects import DEFECTS
+from tests.faults.playing import play
+
+
+def assert_caught(name: str, target: Target, folder: Path) -> None:
+    """Fail unless the defect's short run fails, with the evidence that it names, within its time."""
+    defect = DEFECTS[name]
+    verdict = play(defect.plan(target.name), folder, target)
+    assert verdict.reason, f"{name} was not caught on {target.name}: {defect.what}"
+    assert re.search(defect.evidence, verdict.reason), f"{name} was caught for something else: {verdict.reason}"
+    assert verdict.seconds <= defect.seconds, f"{name} was caught only after {verdict.seconds:.0f} s"
+
+
+def assert_exact_without(name: str, target: Target, folder: Path) -> None:
+    """Fail unless the same run without the defect is exact: only then does catching it prove anything."""
+    verdict = play(DEFECTS[name].plan(target.name, planted=False), folder, target)
+    assert not verdict.reason, verdict.reason

@@ -1,0 +1,24 @@
+"""Defects in what a step does, and in how it is committed: each must be caught."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catching import assert_caught
+from tests.faults.conftest import Running
+
+NAMES = (
+    "offset-first",
+    "outputs-outside",
+    "letters-outside",
+    "no-duplicate-check",
+    "skip-batch",
+    "forward-twice",
+    "careless-trim",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_caught(name: str, running: Running, tmp_path: Path) -> None:
+    """In a short run on a Redis server."""
+    assert_caught(name, running("redis"), tmp_path)

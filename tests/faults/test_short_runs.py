@@ -1,0 +1,14 @@
+"""The harness itself, on each broker: ten seconds of moves drawn at random, and all is exact."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Running
+from tests.faults.short import assert_exact
+
+
+@pytest.mark.parametrize("broker", ["embedded", "redis", pytest.param("kafka3", marks=pytest.mark.long)])
+def test_a_short_run_is_exact(broker: str, running: Running, tmp_path: Path) -> None:
+    """Whatever is done to workers, lines and the broker."""
+    assert_exact(running(broker), tmp_path)
