@@ -27,6 +27,8 @@ MORE_FAULTS = ONE_FAULT | {"stopped"}
 OUTCOMES = {"Fenced", "Unknown: applied", "Unknown: under way", "Unknown: not applied", "yes", "no"}
 """These, and more, must be among what led to the states."""
 
+LONG = (pytest.mark.long, pytest.mark.timeout(600))
+
 
 @pytest.fixture(autouse=True)
 def no_garbage_collection() -> Iterator[None]:
@@ -41,20 +43,25 @@ def no_garbage_collection() -> Iterator[None]:
     [
         pytest.param(Kafka(), (2,), ANY, KAFKA | MORE_FAULTS, 25_000, id="kafka, one partition, any number of faults"),
         pytest.param(Kafka(), (2, 2), 1, KAFKA | ONE_FAULT, 80_000, id="kafka, two partitions, one fault"),
-        pytest.param(Redis(), (3,), ANY, REDIS | MORE_FAULTS, 3_500, id="redis, one partition, any number of faults"),
-        pytest.param(Redis(), (2, 2), 1, REDIS | ONE_FAULT, 4_500, id="redis, two partitions, one fault"),
+        pytest.param(Redis(), (3,), ANY, REDIS | MORE_FAULTS, 6_000, id="redis, one partition, any number of faults"),
+        pytest.param(Redis(), (2, 2), 1, REDIS | ONE_FAULT, 5_500, id="redis, two partitions, one fault"),
         pytest.param(
-            Redis(), (2, 1), 2, REDIS | MORE_FAULTS | {"join"}, 100_000, id="redis, two partitions, two faults"
+            Redis(), (1, 1), 2, REDIS | MORE_FAULTS | {"join"}, 25_000, id="redis, two partitions, two faults"
         ),
         pytest.param(
             *(Kafka(), (1, 1), 2, KAFKA | MORE_FAULTS | {"join"}, 300_000),
             id="kafka, two partitions, two faults",
-            marks=pytest.mark.long,
+            marks=LONG,
+        ),
+        pytest.param(
+            *(Redis(), (2, 2), 2, REDIS | MORE_FAULTS | {"join"}, 150_000),
+            id="redis, two partitions, two faults, more records",
+            marks=LONG,
         ),
         pytest.param(
             *(Redis(), (1, 1), ANY, REDIS | MORE_FAULTS | {"join"}, 300_000),
             id="redis, two partitions, any number of faults",
-            marks=pytest.mark.long,
+            marks=LONG,
         ),
     ],
 )
