@@ -47,6 +47,14 @@ final class Fields {
                 if (c < 0x20 || c == 0x7f) {
                     return (String) context.handleWeirdStringValue(String.class, text, "holds a control character");
                 }
+                if (Character.isSurrogate(c)) {
+                    boolean pair = Character.isHighSurrogate(c) && at + 1 < length
+                            && Character.isLowSurrogate(text.charAt(at + 1));
+                    if (!pair) {
+                        return (String) context.handleWeirdStringValue(String.class, text, "holds half a character");
+                    }
+                    at++;
+                }
             }
             return text;
         }

@@ -44,6 +44,9 @@ final class Json {
             if (bytes.length > MAX_VALUE_BYTES) {
                 throw new IllegalArgumentException("the value has " + bytes.length + " bytes");
             }
+            if (bytes.length > 0 && bytes[0] == (byte) 0xef) {
+                throw new IllegalArgumentException("the value begins with a byte order mark, or is not JSON");
+            }
             try {
                 return reader.readValue(bytes);
             } catch (IOException error) {
