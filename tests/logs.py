@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -13,12 +13,13 @@ POLL_SECONDS = 0.2
 
 
 class Log:
-    """A topic, followed from its beginning. `records` holds what was read so far, in the order of each partition."""
+    """A topic, or one partition of it, followed from its beginning."""
 
-    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+    def __init__(self, bootstrap: str, topic: str, partitions: int | Sequence[int]) -> None:
         self.topic = topic
         self.records: list[Read] = []
-        self._partitions = range(partitions)
+        self._bootstrap = bootstrap
+        self._partitions = range(partitions) if isinstance(partitions, int) else partitions
         self._reached = dict.fromkeys(self._partitions, 0)
         self._committed = _consumer(bootstrap, "read_committed")
         # A second client, as the ends that a read_committed one sees leave out open transactions.
@@ -26,18 +27,29 @@ class Log:
         self._committed.assign([TopicPartition(topic, partition, 0) for partition in self._partitions])
 
     def catch_up(self, seconds: float = 60) -> Sequence[Read]:
-        """Read on to where the topic ends now, whatever is still uncommitted there included; returns all records.
+        """Read on, and return all records from the beginning, in the order of each partition."""
+        self.records.extend(self.read_on(seconds))
+        return self.records
 
-        Fails if it cannot within `seconds`, for instance because a transaction stays open.
+    def only(self, partition: int) -> "Log":
+        """Return the same topic from its beginning, but of one partition."""
+        return Log(self._bootstrap, self.topic, [partition])
+
+    def read_on(self, seconds: float = 60) -> Iterator[Read]:
+        """Yield what was not read yet, to where the topic ends now, whatever is still uncommitted there included.
+
+        Fails if it gets no further for `seconds`, for instance because a transaction stays open.
         """
         deadline = time.monotonic() + seconds
         ends = {partition: self._end(partition, deadline) for partition in self._partitions}
         while any(self._reached[partition] < ends[partition] for partition in self._partitions):
             for message in self._committed.consume(10_000, POLL_SECONDS):
-                self._take(message)
+                record = self._take(message)
+                if record is not None:
+                    deadline = time.monotonic() + seconds
+                    yield record
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.topic} cannot be read to its end {ends}, only to {self._reached}")
-        return self.records
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -55,7 +67,7 @@ class Log:
             else:
                 return int(end)
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message) -> Read | None:
         error = message.error()
         partition, offset = message.partition(), message.offset()
         assert partition is not None
@@ -64,12 +76,13 @@ class Log:
             self._reached[partition] = offset + 1
             record: Any = message  # its types are declared too loosely to be of use
             headers = tuple(record.headers() or ())
-            self.records.append(Read(partition, offset, record.key(), record.value(), headers, *record.timestamp()))
-        elif error.code() == KafkaError._PARTITION_EOF:
+            return Read(partition, offset, record.key(), record.value(), headers, *record.timestamp())
+        if error.code() == KafkaError._PARTITION_EOF:
             # Its offset lies behind transaction markers, which are not delivered.
             self._reached[partition] = max(self._reached[partition], offset)
         elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
             raise AssertionError(f"reading {self.topic}: {error.str()}")
+        return None
 
     def __enter__(self) -> Self:
         """Read nothing yet."""

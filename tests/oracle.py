@@ -6,7 +6,7 @@ leave something open (a missing event_type, a refund of zero), it follows them, 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -69,36 +69,68 @@ class Expected:
     problems: list[str] = field(default_factory=list)
 
 
+class Oracle:
+    """Is given the records of a topic with so many partitions, each partition in order, and says what becomes of each.
+
+    It keeps the orders as they stand, what was forwarded, and counts; not what it was given.
+    """
+
+    def __init__(self, topic: str, partitions: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._topic = topic
+        self._partitions = partitions
+        self._orders: dict[Key, _Order] = {}
+        self._misplaced: list[tuple[LogRecord, int]] = []
+        self._copies: list[LogRecord] = []
+
+    def take(self, record: LogRecord) -> Accepted | str | None:
+        """Return the accepted event, the cause of the dead letter, or None: it was forwarded, or seen before."""
+        if FORWARDED_FROM in dict(record.headers):
+            self._copies.append(record)
+        try:
+            event = event_of(record.value)
+            right = partition_of(event["customer_id"].encode(), self._partitions)
+            if right != record.partition:
+                self._misplaced.append((record, right))
+                self.outcomes["forwarded"] += 1
+                return None
+            order = _apply(self._orders, event)
+        except RefusedError as refused:
+            self.outcomes[f"dead_letter:{refused}"] += 1
+            return str(refused)
+        if order is None:
+            self.outcomes["duplicate"] += 1
+            return None
+        self.outcomes["accepted"] += 1
+        assert record.value is not None
+        return Accepted(record.offset, event["customer_id"], event["event_id"], record.value, order.view())
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the topic itself: records that were not forwarded as they should have been."""
+        return _forwarding_problems(self._copies, self._misplaced, self._topic)
+
+    def orders(self) -> Iterator[tuple[Key, Row]]:
+        """Yield the rows of the table orders, one by one: all at once take a lot of memory."""
+        return ((key, order.view()) for key, order in self._orders.items())
+
+    def totals(self) -> dict[str, dict[Key, Row]]:
+        """Return all other tables."""
+        return _totals(self._orders.values())
+
+
 def expect(records: Iterable[LogRecord], topic: str, partitions: int) -> Expected:
     """Return what must come out of `records`, all of them, of a topic with so many partitions."""
     expected = Expected(accepted={partition: [] for partition in range(partitions)})
-    orders: dict[Key, _Order] = {}
-    misplaced: list[tuple[LogRecord, int]] = []
-    log = sorted(records, key=lambda record: (record.partition, record.offset))
-    for record in log:
-        coordinate = (record.partition, record.offset)
-        try:
-            event = event_of(record.value)
-            right = partition_of(event["customer_id"].encode(), partitions)
-            if right != record.partition:
-                misplaced.append((record, right))
-                expected.outcomes["forwarded"] += 1
-                continue
-            order = _apply(orders, event)
-        except RefusedError as refused:
-            expected.dead_letters[coordinate] = str(refused)
-            expected.outcomes[f"dead_letter:{refused}"] += 1
-            continue
-        if order is None:
-            expected.outcomes["duplicate"] += 1
-            continue
-        expected.outcomes["accepted"] += 1
-        assert record.value is not None
-        expected.accepted[record.partition].append(
-            Accepted(record.offset, event["customer_id"], event["event_id"], record.value, order.view())
-        )
-    expected.problems = _forwarding_problems(log, misplaced, topic)
-    expected.tables = _tables(orders.values())
+    oracle = Oracle(topic, partitions)
+    for record in sorted(records, key=lambda record: (record.partition, record.offset)):
+        found = oracle.take(record)
+        if isinstance(found, str):
+            expected.dead_letters[record.partition, record.offset] = found
+        elif found is not None:
+            expected.accepted[record.partition].append(found)
+    expected.outcomes = oracle.outcomes
+    expected.problems = oracle.problems()
+    expected.tables = {"orders": dict(oracle.orders())} | oracle.totals()
     return expected
 
 
@@ -177,7 +209,7 @@ def _apply(orders: dict[Key, _Order], event: dict[str, Any]) -> _Order | None:
         if event["event_type"] == "order.cancelled":
             order.refunds.append((event["timestamp"], order.remaining))
         order.status = status
-    order.events.append(event)
+    order.events.append({name: event[name] for name in ("event_id", "event_type", "timestamp")})
     return order
 
 
@@ -198,7 +230,7 @@ def _refund(order: _Order, asked: Any) -> int:
 # --- what the tables hold ---
 
 
-def _tables(orders: Iterable[_Order]) -> dict[str, dict[Key, Row]]:
+def _totals(orders: Iterable[_Order]) -> dict[str, dict[Key, Row]]:
     """Add all orders up from scratch, as they stand at the end."""
     all_orders = list(orders)
     by_customer: dict[str, list[_Order]] = {}
@@ -213,7 +245,6 @@ def _tables(orders: Iterable[_Order]) -> dict[str, dict[Key, Row]]:
         for moment, amount in order.refunds:
             minutes.setdefault(_minute(order.currency, moment), [0, 0, 0])[2] += amount
     return {
-        "orders": {(o.created["customer_id"], o.created["order_id"]): o.view() for o in all_orders},
         "customers": {(customer,): _customer(customer, theirs) for customer, theirs in by_customer.items()},
         "products": _products(all_orders, skus),
         "revenue": {
@@ -292,7 +323,7 @@ def _forwarding_problems(log: Iterable[LogRecord], misplaced: Iterable[tuple[Log
     copies: dict[str, list[LogRecord]] = {}
     last: dict[tuple[str, int], int] = {}
     for record in log:
-        source = dict(record.headers).get(FORWARDED_FROM)
+        source = dict(record.headers)[FORWARDED_FROM]
         if source is None:
             continue
         copies.setdefault(source.decode(), []).append(record)

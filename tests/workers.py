@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from tests.waiting import wait_until
 from tools.local_kafka import free_port
@@ -101,14 +101,20 @@ class Worker:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return f"--- {self.log.name}\n" + "\n".join(lines[-LOG_LINES:])
 
-    def command(self, *arguments: str, seconds: float = 60) -> "subprocess.CompletedProcess[bytes]":
-        """Run another command of the application (`faust -A app …`) with this worker's settings."""
+    def command(
+        self, *arguments: str, seconds: float = 60, output: IO[bytes] | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run another command of the application (`faust -A app …`) with this worker's settings.
+
+        Its output goes to a file, or is returned.
+        """
         return subprocess.run(
             [str(FAUST), "-A", "app", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE if output is None else output,
+            stderr=subprocess.PIPE,
             timeout=seconds,
             check=False,
         )

@@ -46,6 +46,7 @@ class Scene:
         self.updates = server.log(self.settings, topics.order_updates)
         self.dead_letters = server.log(self.settings, topics.dead_letters)
         self.state = server.view(self.settings)
+        self._ends = dict.fromkeys(range(PARTITIONS), 0)
 
     def start_workers(self, count: int) -> list[Worker]:
         """Start workers and wait until each of them has its share of the partitions and works on them."""
@@ -76,10 +77,9 @@ class Scene:
 
     def ends(self) -> dict[int, int]:
         """Return the offset behind the last committed record of each partition of orders."""
-        ends = dict.fromkeys(range(PARTITIONS), 0)
-        for record in self.orders.catch_up():
-            ends[record.partition] = record.offset + 1
-        return ends
+        for record in self.orders.read_on():
+            self._ends[record.partition] = record.offset + 1
+        return dict(self._ends)
 
     def is_processed_to(self, marks: dict[int, int]) -> bool:
         """Say whether every partition is processed up to its mark."""

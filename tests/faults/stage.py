@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.sources.samples import sample_events
-from tests.acceptance.judge import Unsure, judge
+from tests.acceptance.judge import Judged, judge
+from tests.acceptance.judge_source import Unsure
 from tests.acceptance.scene import Scene
 from tests.acceptance.shop import Shop
 from tests.contract.brokers.server import Sent, environment
@@ -18,7 +19,6 @@ from tests.faults.defects import DEFECTS, defect_environment
 from tests.faults.disk import Disk
 from tests.faults.leftovers import processes_of
 from tests.faults.plan import Plan
-from tests.oracle import Expected
 from tests.waiting import wait_until
 from tests.workers import Worker
 
@@ -105,7 +105,7 @@ class Stage:
         self.crew.check()
         return self.scene.is_processed_to(self.scene.ends())
 
-    def judge(self) -> Expected:
+    def judge(self) -> Judged:
         """Compare everything with the oracle."""
         return judge(self.scene, [*self.shop.sent, *self.extra], self.scene.reader, self.unsure, self.acknowledged)
 

@@ -62,16 +62,13 @@ class KafkaView:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._seen = 0
         self._newest: dict[int, dict[bytes, bytes]] = {}
 
     def _catch_up(self, partition: int) -> dict[bytes, bytes]:
-        records = self._log.catch_up()
-        for record in records[self._seen :]:
+        for record in self._log.read_on():
             assert record.key is not None
             assert record.value is not None
             self._newest.setdefault(record.partition, {})[record.key] = record.value
-        self._seen = len(records)
         return self._newest.get(partition, {})
 
     def offset(self, partition: int) -> int | None:

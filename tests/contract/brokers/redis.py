@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from abc import abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -151,24 +151,31 @@ class StreamView:
 class StreamLog:
     """See `TopicLog`."""
 
-    def __init__(self, client: Any, stem: str, topic: str, partitions: int) -> None:
+    def __init__(self, client: Any, stem: str, topic: str, partitions: int | Sequence[int]) -> None:
         self.topic = topic
         self.records: list[Read] = []
         self._client = client
         self._stem = stem
-        self._reached = dict.fromkeys(range(partitions), 0)
+        self._reached = dict.fromkeys(range(partitions) if isinstance(partitions, int) else partitions, 0)
 
     def catch_up(self, seconds: float = 60) -> Sequence[Read]:
-        """Read on to where the topic ends now."""
-        deadline = time.monotonic() + seconds
+        """Read on, and return all records from the beginning."""
+        self.records.extend(self.read_on(seconds))
+        return self.records
+
+    def only(self, partition: int) -> "StreamLog":
+        """Return the same topic from its beginning, but of one partition."""
+        pool = self._client.connection_pool
+        return StreamLog(redis.Redis(connection_pool=pool), self._stem, self.topic, [partition])
+
+    def read_on(self, seconds: float = 60) -> Iterator[Read]:
+        """Yield what was not read yet, to where the topic ends now."""
         for partition in self._reached:
             end = int(self._client.hget(f"{self._stem}:{partition}:offsets", "end") or 0)
             while self._reached[partition] < end:
-                assert time.monotonic() < deadline, f"{self.topic} cannot be read to its end"
-                self._read(partition)
-        return self.records
+                yield from self._read(partition)
 
-    def _read(self, partition: int) -> None:
+    def _read(self, partition: int) -> Iterator[Read]:
         entries = self._client.xrange(f"{self._stem}:{partition}", f"(0-{self._reached[partition]}", "+", AT_ONCE)
         assert entries, f"{self.topic}[{partition}] has nothing behind {self._reached[partition]}, which is not its end"
         for entry_id, fields in entries:
@@ -180,7 +187,7 @@ class StreamLog:
             assert first == self._reached[partition], f"{self.topic}[{partition}]: {first} follows {self._reached}"
             for offset, (timestamp, key, value, headers) in enumerate(zip(*columns, strict=True), first):
                 pairs = tuple((name.decode(), content) for name, content in headers or ())
-                self.records.append(Read(partition, offset, key, value, pairs, 1, timestamp))
+                yield Read(partition, offset, key, value, pairs, 1, timestamp)
             self._reached[partition] = int(end)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -28,13 +28,19 @@ class Read(NamedTuple):
 
 
 class TopicLog(Protocol):
-    """A topic, followed from its beginning. `records` holds what was read so far, in the order of each partition."""
+    """A topic, followed from its beginning. `records` holds what `catch_up` has read, in each partition's order."""
 
     topic: str
     records: list[Read]
 
     def catch_up(self, seconds: float = 60) -> Sequence[Read]:
-        """Read on to where the topic ends now and return all records; fails if that takes longer than `seconds`."""
+        """Read on to where the topic ends now and return all records; fails if it gets no further for `seconds`."""
+
+    def read_on(self, seconds: float = 60) -> Iterator[Read]:
+        """Yield what was not read yet, and keep none of it. To be gone through to its end."""
+
+    def only(self, partition: int) -> "TopicLog":
+        """Return the same topic from its beginning, but of one partition; to be closed."""
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -50,7 +50,7 @@ def plant() -> None:
 
 
 async def _offset_then_wait(settings: Settings, topic: str, partition: int) -> int | None:
-    """Return the offset; only, if there is one, after the former owner has made one more commit, or has had the time."""
+    """Return the offset, once the former owner has made one more commit, or has had the time for it."""
     client = new_client(settings)
     await client.bootstrap()
     await client.set_topics([topic])

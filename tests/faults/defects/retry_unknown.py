@@ -9,7 +9,14 @@ from app.transports.kafka.batches import Batches
 from app.transports.kafka.lease import KafkaLease, claim
 from app.transports.redis_streams import scripts
 from app.transports.redis_streams.lease import RedisLease
-from tests.faults.defects.defect import ANSWERS_LOST, HOLDS, TROUBLE, Defect
+from tests.faults.defects.defect import ANSWERS_LOST, TROUBLE, Defect
+from tests.faults.plan import Event
+
+PAUSES = tuple(
+    Event(at, "worker-pause", {"worker": 0, "seconds": 3.5, "past_session": False})
+    for at in (1.0, 5.5, 10.0, 14.5, 19.0, 23.5)
+)
+"""For Kafka: an answer that comes while the worker sleeps comes too late. Not every pause meets a commit."""
 
 DEFECT = Defect(
     name="retry-unknown",
@@ -17,9 +24,10 @@ DEFECT = Defect(
     brokers=("redis", "kafka"),
     moves=(TROUBLE, ANSWERS_LOST),
     seconds=60,
-    evidence=r"order-updates .*too often|outcomes",
+    evidence=r"order-updates .*too often|outcomes|instead of once",
+    settings={"session_timeout": 6.0, "broker_timeout": 9.0},
     rate=1_000.0,
-    elsewhere={"kafka": HOLDS},
+    elsewhere={"kafka": PAUSES},
     length=10.0,
 )
 

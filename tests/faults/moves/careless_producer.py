@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from confluent_kafka import KafkaError, Message, Producer
 
 from app.sources.samples import sample_events
-from tests.acceptance.judge import Unsure
+from tests.acceptance.judge_source import Unsure
 from tests.contract.brokers.server import Sent, names
 from tests.faults.moves.move import KAFKA, Cast, Choice, Move, Track
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from app.sources.samples import sample_events
-from tests.acceptance.judge import Unsure
+from tests.acceptance.judge_source import Unsure
 from tests.contract.brokers.server import Sent
 from tests.faults.moves.move import Cast, Choice, Move, Track
 
