@@ -46,8 +46,6 @@ def judge(
         judging = _Partition(scene, partition, oracle, source)
         faults += judging.faults()
         letters += judging.letters
-        if len(faults) > MOST_FAULTS:
-            break
     faults = [*source.faults(acknowledged), *oracle.problems(), *faults]
     if not faults:
         faults += faults_of_tables(scene, oracle, reader)

@@ -12,7 +12,7 @@ from tests.faults.moves import MOVES
 from tests.faults.plan import Event, Plan
 from tests.faults.stage import Stage
 from tests.faults.verdict import Verdict
-from tests.faults.worker_logs import counts
+from tests.faults.worker_logs import counts, errors
 
 PROGRESS_SECONDS = 10.0
 CHECK_SECONDS = 0.25
@@ -37,6 +37,7 @@ def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
                 verdict.seconds = time.monotonic() - begin
                 verdict.sent = len(stage.shop.sent) + len(stage.extra) + len(stage.unsure)
                 verdict.told = counts(stage.scene.workers.all)
+                verdict.errors = errors(stage.scene.workers.all)
                 verdict.restarts = stage.crew.restarts
     except AssertionError as failure:
         verdict.reason = str(failure)

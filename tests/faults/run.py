@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--moves", help=f"only these, separated by commas: {', '.join(MOVES)}")
     parser.add_argument("--defect", choices=list(DEFECTS), help="plant this defect in the workers; the run must fail")
     parser.add_argument("--plan", type=Path, help="make the moves of this file; all else is read from it too")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of a run in which all is well too")
     parser.add_argument("--show-plan", action="store_true", help="print the plan, and play nothing")
     options = parser.parse_args(arguments)
     plan = Plan.load(options.plan) if options.plan else _new_plan(options)
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"FAILED; logs in {folder}; again: python -m tests.faults --plan {folder / 'plan.jsonl'}" + "\n"
         )
         return 1
-    shutil.rmtree(folder, ignore_errors=True)
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

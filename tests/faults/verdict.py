@@ -15,6 +15,7 @@ class Verdict:
         self.played: Counter[str] = Counter()
         self.effective: Counter[str] = Counter()
         self.told: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self.outcomes: dict[str, int] = {}
         self.sent = 0
@@ -30,6 +31,7 @@ class Verdict:
             "events": self.sent,
             "moves": {name: f"{self.effective[name]} of {n} had an effect" for name, n in sorted(self.played.items())},
             "told by workers": dict(sorted(self.told.items())),
+            "tracebacks of workers": dict(self.errors),
             "restarts": dict(self.restarts),
             "outcomes": self.outcomes,
             "reason": self.reason.partition("\n")[0],

@@ -16,7 +16,6 @@ TELLING = {
     "steps dropped": re.compile(r"the step in flight took longer"),
     "went back": re.compile(r"the server went back"),
     "handler failed": re.compile(r"the handler failed"),
-    "tracebacks": re.compile(r"^Traceback "),
 }
 
 
@@ -28,6 +27,21 @@ def counts(workers: Iterable[Worker]) -> Counter[str]:
             with worker.log.open(errors="replace") as lines:
                 for line in lines:
                     found.update(name for name, pattern in TELLING.items() if pattern.search(line))
+    return found
+
+
+def errors(workers: Iterable[Worker]) -> Counter[str]:
+    """Return the last lines of all tracebacks: what no worker should ever print."""
+    found: Counter[str] = Counter()
+    for worker in workers:
+        if worker.log.exists():
+            with worker.log.open(errors="replace") as lines:
+                inside = False
+                for line in lines:
+                    inside = inside or line.startswith("Traceback ")
+                    if inside and not line.startswith(("Traceback ", " ")) and line.strip():
+                        found[line.strip()[:160]] += 1
+                        inside = False
     return found
 
 

@@ -19,11 +19,11 @@ DEFECT = Defect(
     name="offset-before-claim",
     what="the offset is read before the claim",
     brokers=("kafka",),
-    moves=(Event(1.0, "worker-pause", {"worker": 0, "seconds": 5.5, "past_session": True}),),
+    moves=(Event(1.0, "worker-pause", {"worker": 0, "seconds": 8.0, "past_session": True}),),
     seconds=60,
     evidence=r"too often|outcomes|letter",
     workers=2,
-    length=9.0,
+    length=11.0,
     settings={"session_timeout": 3.0, "broker_timeout": 30.0},
 )
 
