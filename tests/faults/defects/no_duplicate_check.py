@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from app import pipeline
 from models.events import Event
 from models.order import DUPLICATE, Order, apply
@@ -27,5 +29,5 @@ def _apply_again(order: Order | None, event: Event) -> Any:
     change = apply(order, event)
     if change is DUPLICATE and order is not None:
         ids = ("" if at % 3 == 0 else part for at, part in enumerate(order.events))
-        change = apply(order._replace(events=tuple(ids)), event)
+        change = apply(replace(order, events=tuple(ids)), event)
     return change
