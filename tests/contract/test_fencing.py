@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -63,6 +63,24 @@ async def test_a_former_owner_that_read_all_along_is_fenced(space: Space) -> Non
     await owner.release()
     assert (await space.state()).offset == 2
     assert await space.values(space.topics.order_updates) == [b'"owner"'] * 2
+
+
+async def test_a_state_is_read_whole_or_not_at_all(space: Space) -> None:
+    """Somebody claims a partition while its state is being read, and changes all of it: never half of each is taken."""
+    names = [f"r{number}" for number in range(20_000)]
+    async with space.holding() as first:
+        await space.send(*numbered(2))
+        await first.commit(1, table(**dict.fromkeys(names, b"1")), [])
+    late = await space.claim()
+    rows: dict[str, bytes | None] = {}
+    with suppress(Fenced):
+        async for chunk in late.load():
+            if not rows:
+                async with space.holding() as owner:
+                    await owner.commit(2, table(**dict.fromkeys(names, b"2")), [])
+            rows.update((key, value) for _, key, value in chunk.rows)
+        assert Counter(rows.values()) == {b"1": len(names)}
+    await late.release()
 
 
 async def test_a_process_fences_its_own_former_claim(space: Space) -> None:

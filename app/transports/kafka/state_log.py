@@ -66,6 +66,8 @@ async def read_state(
             rows: list[tuple[str, str, bytes | None]] = []
             next_offset: int | None = None
             for record in batch.records:
+                if record.offset >= end:
+                    break  # another owner's by now: half of its step would be in this chunk
                 try:
                     if record.key == OFFSET_KEY:
                         next_offset = decode_offset(record.value)

@@ -87,6 +87,9 @@ class RedisLease:
             async for rows in scan_rows(self._client, self._keys.state(self.partition)):
                 done += len(rows)
                 yield LoadedRows(rows, done, max(done, self._row_count))
+            token = await self._client.hget(self._keys.lease(self.partition), "token")
+        if token is None or int(token) != self._token:
+            raise Fenced("another worker claimed it while its state was being read, and may have changed half of it")
         self._settle()
 
     def _settle(self) -> None:

@@ -99,9 +99,13 @@ class Membership:
             async with asyncio.timeout(max(self._patience(), CONFIRM_SECONDS)):
                 while not self._left:
                     try:
-                        return partition in _share_of(await self._heartbeat(), self.worker)
+                        assignment = await self._heartbeat()
                     except Unavailable as error:
                         reason = str(error)
+                    else:
+                        if assignment != self._taken:
+                            self._taken = ""  # the caller acts on it, so the worker hears of it even if it is undone
+                        return partition in _share_of(assignment, self.worker)
                     await asyncio.sleep(RETRY_SECONDS)
         except TimeoutError as error:
             raise Unavailable(
