@@ -1,6 +1,7 @@
 """Plays a plan on a stage: each track in a thread of its own, while somebody looks that no worker ends by itself."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -16,6 +17,9 @@ from tests.faults.worker_logs import counts, errors
 
 PROGRESS_SECONDS = 10.0
 CHECK_SECONDS = 0.25
+
+STUCK = re.compile("a transaction hangs there|cannot be read to its end|every record to be processed")
+"""Failures that may be a broker's own: it hands out no more records. Nothing that is wrong ever is."""
 
 
 def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
@@ -33,6 +37,11 @@ def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
                 stage.settle()
                 stage.crew.dismiss_all()
                 verdict.outcomes = dict(sorted(stage.judge().outcomes.items()))
+            except AssertionError as failure:
+                verdict.reason = str(failure)
+                stage.over.set()
+                if STUCK.search(verdict.reason):
+                    verdict.own_fault = stage.target.own_fault()
             finally:
                 verdict.seconds = time.monotonic() - begin
                 verdict.sent = len(stage.shop.sent) + len(stage.extra) + len(stage.unsure)

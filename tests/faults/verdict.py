@@ -7,11 +7,15 @@ from tests.faults.plan import Plan
 
 
 class Verdict:
-    """`reason` is empty if all is well. `effective` counts those moves of `played` that had an effect."""
+    """`reason` is empty if all is well; `own_fault` says what a known fault of the broker had to do with it.
+
+    `effective` counts those moves of `played` that had an effect.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.reason = ""
+        self.own_fault = ""
         self.played: Counter[str] = Counter()
         self.effective: Counter[str] = Counter()
         self.told: Counter[str] = Counter()
@@ -21,10 +25,17 @@ class Verdict:
         self.sent = 0
         self.seconds = 0.0
 
+    @property
+    def result(self) -> str:
+        """In a word."""
+        if self.own_fault:
+            return "the broker's own fault"
+        return "failed" if self.reason else "exact"
+
     def summary(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return {
-            "result": "failed" if self.reason else "exact",
+            "result": self.result,
             "broker": self.plan.broker,
             "seed": self.plan.seed,
             "seconds": round(self.seconds, 1),
@@ -34,5 +45,6 @@ class Verdict:
             "tracebacks of workers": dict(self.errors),
             "restarts": dict(self.restarts),
             "outcomes": self.outcomes,
+            "the broker's own fault": self.own_fault,
             "reason": self.reason.partition("\n")[0],
         }

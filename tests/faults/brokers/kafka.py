@@ -9,6 +9,7 @@ from typing import ClassVar
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.faults.brokers.hanging import hanging_transactions
 from tests.faults.brokers.kafka_nodes import KafkaNodes
 from tests.faults.brokers.target import Target
 from tests.proxy import Proxy
@@ -76,6 +77,13 @@ class KafkaTarget(Target):
             for topic in topics.values()
             for partition in topic.partitions.values()
         )
+
+    def own_fault(self) -> str:
+        """A lone node may forget to end transactions."""
+        if self.nodes > 1:
+            return ""
+        hanging = hanging_transactions(self.server.nodes[0])
+        return f"Kafka left transactions hanging: {'; '.join(hanging)}" if hanging else ""
 
     def runs(self, node: int) -> bool:
         """Look for the process."""
