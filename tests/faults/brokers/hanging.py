@@ -37,10 +37,9 @@ def _found(node: Node) -> set[str]:
         check=False,
     )
     assert answer.returncode == 0, f"{TOOL} failed: {answer.stdout}{answer.stderr}"
-    columns = [line.split() for line in answer.stdout.splitlines()]
+    lines = [line.split() for line in answer.stdout.splitlines()]
     return {
         f"{topic}[{partition}] from offset {start} of producer {producer}"
-        for topic, partition, producer, _, _, start, *_ in (
-            row for row in columns if len(row) == 8 and row[1].isdigit()
-        )
+        for topic, partition, producer, _, _, start, *_ in (line for line in lines if len(line) == 8)
+        if partition.isdigit()
     }
