@@ -10,9 +10,7 @@ B: Sent = (b"k", b"b", ())
 C: Sent = (None, b"c", (("h", None),))
 
 
-def _faults(
-    found: Iterable[Sent], sent: Iterable[Sent], unsure: dict[Sent, Unsure], acknowledged: int = 0
-) -> list[str]:
+def _faults(found: Iterable[Sent], sent: Iterable[Sent], unsure: dict[Sent, Unsure], least: int = 0) -> list[str]:
     source = Source(list(sent), unsure)
     for offset, (key, value, headers) in enumerate(found):
         source.take(Read(0, offset, key, value, headers, 1, 0))
