@@ -22,6 +22,7 @@ from app.topics import Topics
 from app.transports.kafka.batches import BATCH_BYTES, Batches, is_large
 from app.transports.kafka.connection import REQUEST_TIMEOUT_MS, client_options, describe, new_client, translated
 from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
+from app.transports.kafka.produce import encode_in_one_piece
 from app.transports.kafka.reader import EARLIEST, LATEST, READ_UNCOMMITTED, OffsetGone, PartitionReader, list_offset
 from app.transports.kafka.state_log import read_state
 from app.transports.kafka.state_records import OFFSET_KEY, encode_offset, row_prefix
@@ -58,6 +59,7 @@ async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLea
     )
     # … but a server that hangs must not take up all that patience while another one would answer.
     producer.client._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001 - the client knows one time-out for both
+    encode_in_one_piece(producer.client)
     client = new_client(settings)
     lease = KafkaLease(settings, topics, partition, producer, client)
     try:
