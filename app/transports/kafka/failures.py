@@ -16,8 +16,10 @@ def hidden_failure(producer: AIOKafkaProducer) -> BaseException | None:
     task = producer._sender.sender_task  # noqa: SLF001 - the client has no public way to ask
     if task is not None and task.done() and not task.cancelled():
         error: BaseException | None = task.exception()
-        # What the task did not expect it wraps into a bare KafkaError.
-        return error.__cause__ or error if error and type(error) is kafka_errors.KafkaError else error
+        # What the client did not expect it wraps into a bare KafkaError, once for each place that did not.
+        while error is not None and type(error) is kafka_errors.KafkaError and error.__cause__ is not None:
+            error = error.__cause__
+        return error
     ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - the same
     return ended.exception() if ended is not None and ended.done() and not ended.cancelled() else None
 
