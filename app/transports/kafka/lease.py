@@ -33,6 +33,7 @@ TRANSACTION_TIMEOUT_MS = 15_000
 COMMIT_SHARE = 1 / 3
 """How much of the broker time-out a commit may take before the partition is claimed anew, with new connections."""
 
+CLAIM_RETRY_SECONDS = 0.25
 CLOSE_SECONDS = 1.0
 
 _FENCED = (
@@ -46,7 +47,22 @@ _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooL
 
 
 async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLease":
-    """Claim a partition: from the moment this returns nobody else can commit for it."""
+    """Claim a partition: from the moment this returns nobody else can commit for it.
+
+    A broker that is away is tried again until the broker time-out; then `Unavailable` is raised.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.broker_timeout
+    while True:
+        try:
+            return await _claim(settings, topics, partition, deadline)
+        except Unavailable:
+            if loop.time() + CLAIM_RETRY_SECONDS >= deadline:
+                raise
+        await asyncio.sleep(CLAIM_RETRY_SECONDS)
+
+
+async def _claim(settings: Settings, topics: Topics, partition: int, deadline: float) -> "KafkaLease":
     # A batch that waits longer than the request time-out fails for good, so it must outlast an outage that we bear.
     options = client_options(settings) | {"request_timeout_ms": int(settings.broker_timeout * 1000) + 5_000}
     producer = AIOKafkaProducer(
@@ -64,7 +80,7 @@ async def claim(settings: Settings, topics: Topics, partition: int) -> "KafkaLea
     lease = KafkaLease(settings, topics, partition, producer, client)
     try:
         with translated(f"claiming partition {partition}"):
-            async with asyncio.timeout(settings.broker_timeout):
+            async with asyncio.timeout_at(deadline):
                 await producer.start()
                 await client.bootstrap()
                 await client.set_topics([topics.orders, topics.state])
