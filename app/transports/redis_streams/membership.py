@@ -74,8 +74,9 @@ class Membership:
             async with asyncio.timeout(LEAVE_SECONDS), self._turn:
                 with translated("leaving the group"):
                     await self._session.client.zrem(self._keys.members, self.worker)
-        with contextlib.suppress(Exception):
-            await self._session.client.aclose()
+        if not self._turn.locked():  # a heartbeat that waits for its answer still uses it, and leaves it when it fails
+            with contextlib.suppress(Exception):
+                await self._session.client.aclose()
 
     async def watch(self) -> None:
         """Send heartbeats and take in assignments until `stop`; raises `Refused`, `MembershipLost`, `Unavailable`.
