@@ -15,7 +15,7 @@ DEFECT = Defect(
     brokers=("redis", "embedded", "kafka"),
     moves=(KILL,),
     seconds=30,
-    evidence=r"too often|missing|letter|outcomes",
+    evidence=r"too often|missing|letter|outcomes|instead of once",
 )
 
 
