@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
+from app.engine.errors import EngineError, Unavailable
+from app.transports.kafka.connection import translated
 from app.transports.kafka.failures import hidden_failure
 
 
@@ -39,3 +41,17 @@ async def test_an_error_that_says_what_it_is_is_left_as_it_is() -> None:
     error = ProducerFenced()
     error.__cause__ = ValueError("inner")
     assert hidden_failure(await _producer_that_ended_with(error)) is error
+
+
+def test_an_answer_that_did_not_come_is_told_however_often_it_is_wrapped() -> None:
+    """To a claim too: the broker is away, and nothing else is wrong."""
+    error = _wrapped(KafkaConnectionError("closed"), "KafkaConnectionError('closed')", "unexpected")
+    with pytest.raises(Unavailable, match=r"claiming partition 0.*closed"), translated("claiming partition 0"):
+        raise error
+
+
+def test_what_the_client_wraps_of_others_is_told_as_its_own() -> None:
+    """It is a fault that trying again does not mend."""
+    error = _wrapped(ValueError("odd"), "unexpected")
+    with pytest.raises(EngineError, match=r"claiming partition 0.*unexpected"), translated("claiming partition 0"):
+        raise error

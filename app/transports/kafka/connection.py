@@ -12,6 +12,7 @@ from aiokafka.helpers import create_ssl_context
 
 from app.engine.errors import EngineError, Inconsistent, Refused, Unavailable
 from app.settings import Settings
+from app.transports.kafka.failures import unwrapped
 
 logging.getLogger("aiokafka.conn").setLevel(logging.INFO)  # its debug lines hold every request, passwords too
 
@@ -92,7 +93,8 @@ def new_client(settings: Settings) -> AIOKafkaClient:
 def translated(doing: str) -> Iterator[None]:
     """Turn what Kafka's client raises into the engine's errors; `doing` says what was being done, to what."""
     try:
-        yield
+        with _unwrapping():
+            yield
     except EngineError:
         raise
     except REFUSALS as error:
@@ -113,6 +115,18 @@ def translated(doing: str) -> Iterator[None]:
     except (kafka_errors.KafkaError, kafka_errors.IllegalOperation) as error:
         kind = Unavailable if getattr(error, "retriable", False) else EngineError
         raise kind(f"Kafka failed while {doing}: {describe(error)}") from error
+
+
+@contextmanager
+def _unwrapping() -> Iterator[None]:
+    """Raise what is inside an error of the client's, where that is another one of its own."""
+    try:
+        yield
+    except kafka_errors.KafkaError as error:
+        cause = unwrapped(error)
+        if cause is error or not isinstance(cause, kafka_errors.KafkaError):
+            raise
+        raise cause from error
 
 
 def describe(error: BaseException) -> str:

@@ -16,12 +16,16 @@ def hidden_failure(producer: AIOKafkaProducer) -> BaseException | None:
     task = producer._sender.sender_task  # noqa: SLF001 - the client has no public way to ask
     if task is not None and task.done() and not task.cancelled():
         error: BaseException | None = task.exception()
-        # What the client did not expect it wraps into a bare KafkaError, once for each place that did not.
-        while error is not None and type(error) is kafka_errors.KafkaError and error.__cause__ is not None:
-            error = error.__cause__
-        return error
+        return None if error is None else unwrapped(error)
     ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - the same
     return ended.exception() if ended is not None and ended.done() and not ended.cancelled() else None
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return what the client did not expect: it wraps that into a bare KafkaError, once for each place that did not."""
+    while type(error) is kafka_errors.KafkaError and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def forget_failures(producer: AIOKafkaProducer) -> None:
