@@ -5,11 +5,12 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.faults.brokers.target import Target
 from tests.faults.moves import MOVES
+from tests.faults.moves.move import Move
 from tests.faults.plan import Event, Plan
 from tests.faults.stage import Stage
 from tests.faults.verdict import Verdict
@@ -54,6 +55,15 @@ def play(plan: Plan, folder: Path, target: Target | None = None) -> Verdict:
     if left and not verdict.reason:
         verdict.reason = "left behind: " + "; ".join(left)
     return verdict
+
+
+def playable(names: Iterable[str], broker: str) -> list[Move]:
+    """Return those of these moves that can be made on a broker, here; what this machine lacks for one is said."""
+    moves = [MOVES[name] for name in names if broker in MOVES[name].brokers]
+    for move in moves:
+        if missing := move.missing():
+            say(f"NOT PLAYED: {move.name}: {missing}")
+    return [move for move in moves if not move.missing()]
 
 
 def say(line: str) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.scene import SESSION_SECONDS
 from tests.faults.brokers import TARGETS
 from tests.faults.defects import DEFECTS
 from tests.faults.moves import MOVES
-from tests.faults.moves.move import Cast, Move
+from tests.faults.moves.move import Cast
 from tests.faults.plan import Plan, planned
-from tests.faults.playing import play, say
+from tests.faults.playing import play, playable, say
 
 HELP = """\
 Tries to make Orderflow lie: real workers and a real broker, a shop that goes on sending, and one thing after the other
@@ -72,18 +73,5 @@ def _new_plan(options: Any) -> Plan:
         raise SystemExit(f"no such move: {', '.join(unknown)}; there are {', '.join(MOVES)}")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     plan = Plan(options.broker, seed, options.minutes * 60, options.workers, options.rate, options.defect)
-    return planned(plan, _playable(wanted, options.broker), Cast(options.workers, TARGETS[options.broker].nodes, 4.0))
-
-
-def _playable(wanted: Sequence[str], broker: str) -> list[Move]:
-    """Return the moves that can be made here; what cannot is said."""
-    playable = []
-    for name in wanted:
-        move = MOVES[name]
-        if broker not in move.brokers:
-            continue
-        if missing := move.missing():
-            say(f"NOT PLAYED: {name}: {missing}")
-        else:
-            playable.append(move)
-    return playable
+    cast = Cast(options.workers, TARGETS[options.broker].nodes, SESSION_SECONDS)
+    return planned(plan, playable(wanted, options.broker), cast)

@@ -6,7 +6,7 @@ from tests.faults.brokers.target import Target
 from tests.faults.moves import MOVES
 from tests.faults.moves.move import Cast
 from tests.faults.plan import Plan, planned
-from tests.faults.playing import play
+from tests.faults.playing import play, playable
 
 SECONDS = 10.0
 SESSION_SECONDS = 2.0
@@ -17,11 +17,7 @@ TOO_SLOW = {"broker-pause", "disk-full", "net-hold", "workers-all"}
 def assert_exact(target: Target, folder: Path) -> None:
     """Fail unless all is exact at its end, and some moves had an effect."""
     plan = Plan(target.name, SEED, SECONDS, 2, settings={"session_timeout": SESSION_SECONDS})
-    moves = [
-        move
-        for move in MOVES.values()
-        if target.name in move.brokers and move.name not in TOO_SLOW and not move.missing()
-    ]
+    moves = playable((name for name in MOVES if name not in TOO_SLOW), target.name)
     verdict = play(planned(plan, moves, Cast(plan.workers, target.nodes, SESSION_SECONDS)), folder, target)
     assert not verdict.reason, verdict.reason
     assert verdict.effective.total() > 0

@@ -9,6 +9,8 @@ from tests.faults.catching import assert_caught, assert_exact_without
 from tests.faults.conftest import Running
 from tests.faults.defects import DEFECTS
 
+pytestmark = pytest.mark.timeout(300)  # each has a time of its own, which is counted from its first event
+
 CASES = [
     (name, broker)
     for broker in ("redis", "embedded", "kafka")

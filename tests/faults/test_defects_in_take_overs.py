@@ -7,6 +7,8 @@ import pytest
 from tests.faults.catching import assert_caught
 from tests.faults.conftest import Running
 
+pytestmark = pytest.mark.timeout(300)  # each has a time of its own, which is counted from its first event
+
 NAMES = ("no-fence", "short-recovery", "early-publication", "retry-unknown", "stale-read", "early-acknowledgement")
 
 

@@ -8,6 +8,8 @@ from tests.faults.catching import assert_caught
 from tests.faults.conftest import Running
 from tests.faults.short import assert_exact
 
+pytestmark = pytest.mark.timeout(300)  # each has a time of its own, which is counted from its first event
+
 NAMES = ("offset-before-claim",)
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.faults.conftest import Running
 from tests.faults.short import assert_exact
 
+pytestmark = pytest.mark.timeout(300)  # each has a time of its own, which is counted from its first event
+
 
 @pytest.mark.parametrize("broker", ["embedded", "redis", pytest.param("kafka3", marks=pytest.mark.long)])
 def test_a_short_run_is_exact(broker: str, running: Running, tmp_path: Path) -> None:
