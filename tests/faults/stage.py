@@ -60,6 +60,15 @@ class Stage:
         """Return what runs other commands of the application as users do: by the proxies, with the defect."""
         return Worker(name, self.folder, environment(self.scene.settings) | self.worker_environment)
 
+    def sent(self, records: list[Sent], acknowledged: int) -> bool:
+        """Take note of what a move sent, once each; what is not acknowledged in time may come or not."""
+        if acknowledged == len(records):
+            self.extra += records
+        else:
+            self.unsure |= dict.fromkeys(records, Unsure(0, 1))
+            self.acknowledged.append((records, acknowledged))
+        return acknowledged == len(records)
+
     # --- its life ---
 
     def __enter__(self) -> Self:

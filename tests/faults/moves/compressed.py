@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from confluent_kafka import Producer
 
 from app.sources.samples import sample_events
-from tests.contract.brokers.server import names
+from tests.contract.brokers.server import Sent, names
 from tests.faults.moves.move import KAFKA, Cast, Choice, Move, Track
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class Compressed(Move):
         }
         producers = [Producer(options | {"compression.type": codec}) for codec in CODECS]
         topic = names(stage.scene.settings).orders
+        records: list[Sent] = []
         for number, event in enumerate(sample_events(choice["records"], seed=choice["seed"])):
             key = str(json.loads(event)["customer_id"]).encode()
-            stage.extra.append((key, event, ()))
+            records.append((key, event, ()))
             producers[number % len(producers)].produce(topic, event, key)
-        return all(producer.flush(DELIVERED_SECONDS) == 0 for producer in producers)
+        return stage.sent(records, len(records) - sum(producer.flush(DELIVERED_SECONDS) for producer in producers))

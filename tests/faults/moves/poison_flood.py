@@ -37,12 +37,11 @@ class PoisonFlood(Move):
         """Effective if all of them arrived."""
         feed = stage.scene.server.feed(stage.scene.settings)
         try:
-            first = len(stage.extra)
+            first = len(stage.extra) + len(stage.unsure)
             records = [_poison(choice["kind"], first + number) for number in range(choice["records"])]
-            stage.extra += records
             feed.send([(record, False) for record in records])
             feed.finish(DELIVERED_SECONDS)
             assert not feed.failures, feed.failures[:3]
-            return feed.delivered == len(records)
+            return stage.sent(records, feed.delivered)
         finally:
             feed.close()
