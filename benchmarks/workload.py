@@ -1,5 +1,6 @@
 """The events that candidates work on: shaped like the sample orders, and as long as events usually are. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -8,13 +9,14 @@ from itertools import chain, islice, repeat
 from app.sources.samples import sample_events
 
 SEED = 7
+CUSTOMER = re.compile(rb'"customer_id":(?:"[^"]*"|[0-9]+)')
 USUAL_EXTRAS = b',"source":{"shop":"shop-eu-1","app":"checkout","version":"4.12.0"},"trace_id":"%032x"}'
 """Fields that we do not read, as producers add them: they bring an event to about 300 bytes."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Some events on a topic. `customers` is how many there are, 0: every order has a new one.
+    """Some events on a topic. `customers` is how many there are, 0: every order has a new one; `apart`: every event.
 
     After the events come so many more, the same ones `again` from the first: their rows are all there already.
     """
@@ -23,16 +25,19 @@ class Workload:
     events: int
     partitions: int = 4
     again: int = 0
+    apart: bool = False
 
     @property
     def name(self) -> str:
         """How tables call it."""
-        return f"{self.customers:,} customers" if self.customers else "every customer new"
+        if self.apart:
+            return "every event a new customer"
+        return f"{self.customers:,} customers" if self.customers else "every order a new customer"
 
     @property
     def prefix(self) -> str:
         """What its topics are called, before their own names."""
-        return f"c{self.customers}-e{self.events}-p{self.partitions}-a{self.again}."
+        return f"c{self.customers}-e{self.events}-p{self.partitions}-a{self.again}{'-apart' * self.apart}."
 
     @property
     def total(self) -> int:
@@ -51,7 +56,7 @@ class Workload:
 
     def _once(self) -> Iterator[bytes]:
         for count, line in enumerate(sample_events(self.events, seed=SEED, customers=self.customers)):
-            yield with_extras(line, count)
+            yield with_extras(CUSTOMER.sub(b'"customer_id":"n-%08d"' % count, line) if self.apart else line, count)
 
 
 @cache

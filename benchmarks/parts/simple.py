@@ -4,11 +4,9 @@ from benchmarks.bench import Bench
 from benchmarks.parts.throughput import throughput
 from benchmarks.workload import Workload
 
-CUSTOMERS = (1_000, 0)
-
 
 def run(bench: Bench, side: str) -> None:
     """Print throughput and CPU, for few customers and for new ones only."""
-    for customers in CUSTOMERS:
-        workload = Workload(customers, bench.options.events)
+    events = bench.options.events
+    for workload in (Workload(1_000, events), Workload(0, events, apart=True)):
         throughput(bench, "Simple job", bench.candidates(side), workload)
