@@ -141,7 +141,7 @@ class Proxy:
         target: asyncio.StreamWriter,
         passing: asyncio.Event,
     ) -> None:
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # RuntimeError: what comes for a side that was half-closed
             while chunk := await source.read(SMALL_CHUNK if self.trouble else CHUNK):
                 await passing.wait()
                 if self.delay:
