@@ -17,7 +17,11 @@ from tests.integration.kafka_kit import committed, holding, names
 from tests.integration.secured_kafka import SecuredKafka, User
 from tools.kafka_security import Certificates
 
-pytestmark = pytest.mark.usefixtures("nothing_forgotten")
+pytestmark = [
+    pytest.mark.usefixtures("nothing_forgotten"),
+    # aiokafka closes the connection of a refused login over TLS in the background, and a test may end before.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 
 @pytest.fixture
