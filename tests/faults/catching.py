@@ -12,9 +12,13 @@ def assert_caught(name: str, target: Target, folder: Path) -> None:
     """Fail unless the defect's short run fails, with the evidence that it names, within its time."""
     defect = DEFECTS[name]
     runs = (play(defect.plan(target.name), folder / str(number), target) for number in range(defect.tries))
-    verdict = next((run for run in runs if run.reason), None)
-    assert verdict is not None, f"{name} was not caught on {target.name}: {defect.what}"
-    assert re.search(defect.evidence, verdict.reason), f"{name} was caught for something else: {verdict.reason}"
+    told: list[str] = []
+    for verdict in runs:
+        if re.search(defect.evidence, verdict.reason):
+            break
+        told.append(verdict.reason or "nothing")
+    else:
+        raise AssertionError(f"{name} was not caught on {target.name} for what it is ({defect.what}), but: {told}")
     assert verdict.seconds <= defect.seconds, f"{name} was caught only after {verdict.seconds:.0f} s"
 
 

@@ -29,7 +29,7 @@ class Defect(NamedTuple):
     `brokers` are those on which it can be made; on the first of them it is tried in every run of the tests, with the
     `moves` that reveal it: within `seconds`, from the first event sent to the end of the judgement. `evidence` is a
     regular expression that is found in the verdict, so that it is caught for what it is. `elsewhere` has the moves for
-    brokers that need others. One that shows only by luck of the moment may be tried several times (`tries`).
+    brokers that need others. Some show only by luck of the moment: it is tried up to `tries` times.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Defect(NamedTuple):
     length: float = 3.0
     settings: Mapping[str, Any] = SETTINGS
     elsewhere: Mapping[str, tuple[Event, ...]] = {}
-    tries: int = 1
+    tries: int = 3
 
     def plan(self, broker: str, *, planted: bool = True) -> Plan:
         """Return the short run that reveals it, or the same without it, which must be exact."""

@@ -24,7 +24,6 @@ DEFECT = Defect(
     evidence=r"too often|outcomes|letter|instead of once",
     workers=2,
     length=11.0,
-    tries=3,  # the paused owner must wake up with records at hand
     settings={"session_timeout": 3.0, "broker_timeout": 30.0},
 )
 
