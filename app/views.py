@@ -75,8 +75,8 @@ VIEWS: Mapping[str, TableView] = MappingProxyType(
     {
         ORDERS_TABLE: TableView(order.decode, _order_view, _one_place_only, _order_customer),
         **{each.name: TableView(each.decode, each.view, each.merge) for each in AGGREGATES},
-        customers.AGGREGATE.name: TableView(customers.decode, customers.view, customers.merge, str),
-        revenue.AGGREGATE.name: TableView(revenue.decode, _revenue_view, revenue.merge),
+        customers.AGGREGATE.name: TableView(customers.AGGREGATE.decode, customers.view, customers.merge, str),
+        revenue.AGGREGATE.name: TableView(revenue.AGGREGATE.decode, _revenue_view, revenue.merge),
         OUTCOMES_TABLE: TableView(_outcome, _outcome_view, _add),
     }
 )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,15 +56,27 @@ def ensure_jars(folder: Path | None = None) -> Path:
     Safe to call from several processes at once: one fetches, the others wait. The folder appears whole or not at all.
     Raises MissingProgramError without Maven, ToolError if it fails.
     """
-    jars = folder or cache_folder()
-    if jars.is_dir():
-        return jars
-    jars.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(jars.with_name(f"{jars.name}.lock")):
-        if not jars.is_dir():
-            with tempfile.TemporaryDirectory(dir=jars.parent, prefix=f"{jars.name}-") as work:
-                _fetch(Path(work)).rename(jars)
-    return jars
+    return ensure_folder(
+        folder or cache_folder(), lambda jars: copy_jars(pom(), jars, f"Kafka {KAFKA_VERSION}", "125 MB")
+    )
+
+
+def ensure_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Return the folder after letting `fill` fill it, if it is not there. It appears whole or not at all.
+
+    Safe to call from several processes at once: one fills it, the others wait. What `fill` raises goes to the caller.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_name(f"{folder.name}.lock")):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as work:
+                made = Path(work) / "made"
+                made.mkdir()
+                fill(made)
+                made.rename(folder)
+    return folder
 
 
 def pom() -> str:
@@ -80,35 +92,38 @@ def pom() -> str:
     )
 
 
-def _fetch(work: Path) -> Path:
+def copy_jars(project: str, jars: Path, what: str, size: str) -> None:
+    """Copy all that a Maven project (the text of its pom.xml) runs with into the folder `jars`.
+
+    `what` and `size` name it to whoever waits. Raises MissingProgramError without Maven, ToolError if it fails.
+    """
     maven = shutil.which("mvn")
     if maven is None:
         raise MissingProgramError(
-            f"Kafka {KAFKA_VERSION} is not in {cache_folder()} yet, and fetching it needs Maven: "
+            f"{what} is not in {cache_folder().parent} yet, and fetching it needs Maven: "
             "install it (Debian: apt-get install maven)"
         )
-    (work / "pom.xml").write_text(pom())
-    libs = work / "libs"
-    command = [maven, "-q", "-B", COPY_GOAL, "-DincludeScope=runtime", f"-DoutputDirectory={libs}"]
-    log = work / "maven.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=work, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            _show_progress(process)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    if process.returncode != 0:
-        lines = [line for line in log.read_text().splitlines() if line.startswith("[ERROR]")]
-        raise ToolError(f"Maven could not fetch Kafka {KAFKA_VERSION}: {lines[0] if lines else 'it gave no reason'}")
-    return libs
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "pom.xml").write_text(project)
+        command = [maven, "-q", "-B", COPY_GOAL, "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+        log = work / "maven.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(command, cwd=work, stdout=output, stderr=subprocess.STDOUT)
+            try:
+                _show_progress(process, f"Fetching {what} by Maven ({size}, once; about half a minute)")
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+        if process.returncode != 0:
+            lines = [line for line in log.read_text().splitlines() if line.startswith("[ERROR]")]
+            raise ToolError(f"Maven could not fetch {what}: {lines[0] if lines else 'it gave no reason'}")
 
 
-def _show_progress(process: "subprocess.Popen[bytes]") -> None:
+def _show_progress(process: "subprocess.Popen[bytes]", text: str) -> None:
     terminal = sys.stderr.isatty()
     begin = time.monotonic()
-    text = f"Fetching Kafka {KAFKA_VERSION} by Maven (125 MB, once; about half a minute)"
     print(text, end="" if terminal else "\n", file=sys.stderr, flush=True)
     while True:
         try:

@@ -1,5 +1,6 @@
 """What the benchmark asks of a candidate, whichever tool it is made with."""
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -32,6 +33,11 @@ class Place:
     def log(self) -> Path:
         """What its processes print."""
         return self.folder / "worker.log"
+
+    @property
+    def state(self) -> Path:
+        """Where a worker may keep stores of its own."""
+        return self.folder / "state"
 
     def settings(self) -> dict[str, str]:
         """The same as the environment of a worker."""
@@ -91,8 +97,9 @@ class Candidate(ABC):
     def start(self, place: Place) -> AbstractContextManager[Worker]:
         """Run one worker for the length of a `with` block; on the same place again, it goes on where it was."""
 
-    def lose_local_state(self, place: Place) -> None:  # noqa: B027 - most keep none on disk
+    def lose_local_state(self, place: Place) -> None:
         """Delete what a stopped worker keeps on its own disk, as if it came back on another machine."""
+        shutil.rmtree(place.state, ignore_errors=True)
 
     def mistakes(self, place: Place) -> str | None:
         """Say what is wrong with the state that a run left, None if nothing is or if it cannot be told here."""

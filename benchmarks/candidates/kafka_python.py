@@ -1,6 +1,5 @@
 """Other stream processors in Python on Kafka: Quix Streams and stock Faust, as their documentation shows them."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +30,6 @@ class PythonOnKafka(Candidate):
         with Session(self.command(place), place.log, place.settings()) as session:
             yield Worker(session, done=GroupOffsets(bootstrap, place.app_id, place.topic, workload.partitions))
 
-    def lose_local_state(self, place: Place) -> None:
-        """Delete its stores."""
-        shutil.rmtree(place.folder / "state", ignore_errors=True)
-
 
 class QuixStreams(PythonOnKafka):
     """Quix Streams."""
@@ -56,7 +51,7 @@ class QuixStreams(PythonOnKafka):
         """By the peers' Python."""
         script = ["-m", "benchmarks.peers.quix_streams"]
         assert isinstance(place.broker, Kafka)
-        return [peers_python(), *script, place.broker.bootstrap, place.app_id, place.topic, str(place.folder / "state")]
+        return [peers_python(), *script, place.broker.bootstrap, place.app_id, place.topic, str(place.state)]
 
 
 class StockFaust(PythonOnKafka):
@@ -74,5 +69,5 @@ class StockFaust(PythonOnKafka):
     def command(self, place: Place) -> list[str]:
         """By our own Python: it is a dependency of ours."""
         faust = str(Path(sys.executable).with_name("faust"))
-        where = ["--datadir", str(place.folder / "state")]
+        where = ["--datadir", str(place.state)]
         return [faust, "-A", "benchmarks.peers.stock_faust", *where, "worker", "-l", "warn", "--without-web"]

@@ -1,6 +1,5 @@
 """Kafka Streams, one stream thread, under both of its guarantees. The Java sources are in benchmarks/peers."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,7 +41,7 @@ class KafkaStreams(Candidate):
         options = ["-Dsun.net.httpserver.nodelay=true", f"-Dlog4j2.configurationFile={LOG4J}", "-cp", class_path()]
         program = ["peer.Main", place.broker.bootstrap, place.app_id, place.topic, self._guarantee]
         settings = [f"{name}={value}" for name, value in self._settings.items()]
-        command = [java(), *options, *program, str(place.folder / "state"), str(port), *settings]
+        command = [java(), *options, *program, str(place.state), str(port), *settings]
 
         def status() -> dict[str, Any]:
             return ask(port, "/status") or {"state": "", "rows_restored": 0, "restore_seconds": 0.0}
@@ -55,7 +54,3 @@ class KafkaStreams(Candidate):
                 customer_url=f"http://127.0.0.1:{port}/totals/{{}}",
                 restored=lambda: Restored(int(status()["rows_restored"]), float(status()["restore_seconds"])),
             )
-
-    def lose_local_state(self, place: Place) -> None:
-        """Delete the RocksDB stores."""
-        shutil.rmtree(place.folder / "state", ignore_errors=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from msgspec import convert
+
 from models.order import Change
 
 Row = TypeVar("Row")
@@ -13,14 +15,18 @@ Row = TypeVar("Row")
 class Aggregate(Generic[Row]):
     """A table of totals.
 
-    A row is a NamedTuple of plain JSON values and is never changed in place. `contributions` gives what changes add to
-    which rows, summed up per key, as rows; `merge` adds two rows of a key, and must be associative and commutative: it
-    folds changes into a row as well as it sums the rows of a key over partitions. `decode` makes a row of the JSON
-    array that it is stored as, `view` what readers get of a key and its row.
+    A row is a Struct of type `row`, stored as a JSON array and never changed in place. `contributions` gives what
+    changes add to which rows, summed up per key, as rows; `merge` adds two rows of a key, and must be associative and
+    commutative: it folds changes into a row as well as it sums the rows of a key over partitions. `view` makes what
+    readers get of a key and its row.
     """
 
     name: str
+    row: type[Row]
     contributions: Callable[[Iterable[Change]], Mapping[str, Row]]
     merge: Callable[[Row, Row], Row]
-    decode: Callable[[Any], Row]
     view: Callable[[str, Row], dict[str, Any]]
+
+    def decode(self, array: Any) -> Row:
+        """Return the row of a decoded JSON array; raises `msgspec.ValidationError` if it is none of these rows."""
+        return convert(array, self.row)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct, convert, field
+from msgspec import Struct, field
 
 from models.aggregates.aggregate import Aggregate
 from models.money import CURRENCIES, format_minor, within_64_bits
@@ -68,11 +68,6 @@ def merge(a: Customer, b: Customer) -> Customer:
     return Customer(a.order_count + b.order_count, a.open_orders + b.open_orders, first, last, money)
 
 
-def decode(row: Any) -> Customer:
-    """Return the row of a decoded JSON array."""
-    return convert(row, Customer)
-
-
 def view(key: str, row: Customer) -> dict[str, Any]:
     """Return a customer as readers get it."""
     return {
@@ -92,4 +87,4 @@ def view(key: str, row: Customer) -> dict[str, Any]:
     }
 
 
-AGGREGATE = Aggregate("customers", contributions, merge, decode, view)
+AGGREGATE = Aggregate("customers", Customer, contributions, merge, view)

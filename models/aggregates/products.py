@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct, convert, field
+from msgspec import Struct, field
 
 from models.aggregates.aggregate import Aggregate
 from models.money import CURRENCIES, format_minor, within_64_bits
@@ -49,11 +49,6 @@ def merge(a: Product, b: Product) -> Product:
     return Product(a.orders + b.orders, a.units_sold + b.units_sold, a.units_cancelled + b.units_cancelled, money)
 
 
-def decode(row: Any) -> Product:
-    """Return the row of a decoded JSON array."""
-    return convert(row, Product)
-
-
 def view(key: str, row: Product) -> dict[str, Any]:
     """Return a product as readers get it."""
     return {
@@ -68,4 +63,4 @@ def view(key: str, row: Product) -> dict[str, Any]:
     }
 
 
-AGGREGATE = Aggregate("products", contributions, merge, decode, view)
+AGGREGATE = Aggregate("products", Product, contributions, merge, view)

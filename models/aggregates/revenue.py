@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from models.aggregates.aggregate import Aggregate
 from models.keys import join_key, split_key
@@ -44,11 +44,6 @@ def merge(a: Revenue, b: Revenue) -> Revenue:
     return Revenue(a.orders + b.orders, within_64_bits(a.gross + b.gross), within_64_bits(a.refunded + b.refunded))
 
 
-def decode(row: Any) -> Revenue:
-    """Return the row of a decoded JSON array."""
-    return convert(row, Revenue)
-
-
 def view(key: str, row: Revenue) -> dict[str, Any]:
     """Return a bucket as readers get it; its currency is in the key."""
     currency, minute = split_key(key)
@@ -62,4 +57,4 @@ def view(key: str, row: Revenue) -> dict[str, Any]:
     }
 
 
-AGGREGATE = Aggregate("revenue", contributions, merge, decode, view)
+AGGREGATE = Aggregate("revenue", Revenue, contributions, merge, view)

@@ -96,6 +96,8 @@ def _still_ours(part: Part, worker: int, me: str, broker: Broker) -> Moves:
         claiming = claiming._replace(at=At.SOURCE_OFFSET)
     if not told.assigned or (not told.settled and broker.tells_always):
         yield Move("confirm", me, "no"), part.lane(worker, Lane())
-    elif told.settled or Wrong.ASKED_BEFORE_TOLD in broker.wrong:
+    else:
         ours = part.owner == worker
+        if not told.settled and Wrong.NOT_TOLD_AGAIN not in broker.wrong:
+            part = part.tell(worker, told._replace(anew=True))
         yield Move("confirm", me, "yes" if ours else "no"), part.lane(worker, claiming if ours else Lane())

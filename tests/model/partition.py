@@ -46,8 +46,8 @@ class Wrong(StrEnum):
     ROWS_KEPT = auto()
     FETCH_KEPT = auto()
     LEASE_OUTLIVES_CONNECTION = auto()
-    ASKED_BEFORE_TOLD = auto()
-    LOADED_IN_PARTS = auto()  # what the code does: a limit, not a mistake
+    NOT_TOLD_AGAIN = auto()
+    LOADED_IN_PARTS = auto()
 
 
 class Write(NamedTuple):
@@ -88,10 +88,14 @@ class Lane(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a worker knows of the group: whether the partition is `assigned` to it, and whether that is `settled`."""
+    """What a worker knows of the group: whether the partition is `assigned` to it, and whether that is `settled`.
+
+    `anew`: it will be told again even if nothing has changed by then, because it asked in between.
+    """
 
     assigned: bool
     settled: bool
+    anew: bool = False
 
 
 class Stored(NamedTuple):

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.engine.lane import RECLAIM_SECONDS
 from app.settings import Settings
 from app.transports.kafka.lease import COMMIT_SHARE, TRANSACTION_TIMEOUT_MS
-from app.transports.redis_streams.membership import HEARTBEAT_SECONDS
 from tests.model.kafka import Kafka
 from tests.model.partition import Broker, Wrong
 from tests.model.promises import PROMISES, shown_was_committed
@@ -95,32 +93,6 @@ def test_on_redis_it_takes_two_mistakes(wrong: Wrong) -> None:
     """Token and expected offset stand in for each other: one of these alone breaks nothing (two: see wrong orders)."""
     found = Model(Redis(wrong), (2,)).search()
     assert found.trace is None, found.told()
-
-
-@pytest.mark.parametrize("broker", [Kafka(Wrong.LOADED_IN_PARTS), Redis(Wrong.LOADED_IN_PARTS)])
-def test_a_state_that_changes_while_it_is_loaded_is_shown_but_never_counted(broker: Broker) -> None:
-    """Who is fenced while it loads shows rows of several steps until it notices; it can commit nothing made of them."""
-    model = Model(broker, (2,))
-    torn = model.search(shown_was_committed, most_faults=2)
-    assert torn.trace is not None
-    claims = {move.who for move in torn.trace if move.name == "claim"}
-    assert len(claims) == 2, torn.told()
-    found = model.search(*ALL_BUT_SHOWN, most_faults=2)
-    assert found.trace is None, found.told()
-
-
-def test_a_lane_asks_only_after_its_worker_was_told() -> None:
-    """On Redis an unchanged share is not told again: a lane that asked in between, and ended, would stay so.
-
-    What makes that unlikely is time: a fenced lane waits for longer than heartbeats are apart.
-    The right order relies on it.
-    """
-    found = Model(Redis(Wrong.ASKED_BEFORE_TOLD), (2,)).search()
-    assert found.broken == "wedged"
-    assert found.trace is not None
-    answers = [move.outcome for move in found.trace if move.name == "confirm"]
-    assert answers[-1] == "no", found.told()
-    assert RECLAIM_SECONDS[0] >= HEARTBEAT_SECONDS
 
 
 def test_a_hanging_transaction_is_aborted_before_patience_ends() -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.model.kafka import Kafka
+from tests.model.lane import TORN
 from tests.model.partition import Broker, Ids, Part, Wrong
 from tests.model.promises import Promise, counted_once, output_once, shown_was_committed
 from tests.model.redis import Redis
@@ -47,6 +48,8 @@ CASES = [
     Case(Redis(Wrong.OUTPUT_OUTSIDE), output_once, (0, 0), ("read", "claim", "load", "read")),
     Case(Kafka(Wrong.PUBLISHED_EARLY), shown_was_committed, (0,), ("claim", "load", "read")),
     Case(Redis(Wrong.PUBLISHED_EARLY), shown_was_committed, (0,), ("claim", "load", "read")),
+    Case(Kafka(Wrong.LOADED_IN_PARTS), shown_was_committed, TORN, ("claim", "load", "claim", "load")),
+    Case(Redis(Wrong.LOADED_IN_PARTS), shown_was_committed, TORN, ("claim", "load", "claim", "load")),
     Case(Kafka(Wrong.ROWS_KEPT), counted_once, (0, 2), ("publish", "_send → Fenced", "claim", "load", "read"), 3),
     Case(
         Redis(Wrong.ROWS_KEPT),
@@ -93,4 +96,13 @@ def _what_is_wrong(broker: Broker, part: Part) -> list[Ids]:
 def test_every_wrong_order_has_its_case() -> None:
     """None is only written down."""
     tried = set().union(*(case.broker.wrong for case in CASES))
-    assert tried == set(Wrong) - {Wrong.ASKED_BEFORE_TOLD, Wrong.LOADED_IN_PARTS}, "those two are with the right order"
+    assert tried == set(Wrong) - {Wrong.NOT_TOLD_AGAIN}, "that one breaks no promise, it wedges"
+
+
+def test_a_share_that_a_lane_asked_about_must_be_told_again() -> None:
+    """Redis tells of a share that differs only: a lane that heard "no", and ended, would stay so if it came back."""
+    found = Model(Redis(Wrong.NOT_TOLD_AGAIN), (2,)).search()
+    assert found.broken == "wedged"
+    assert found.trace is not None
+    answers = [move.outcome for move in found.trace if move.name == "confirm"]
+    assert answers[-1] == "no", found.told()

@@ -144,9 +144,9 @@ class Model:
     def _moved(self, part: Part, owner: int) -> Part:
         part = part._replace(owner=owner)
         for worker in WORKERS:
-            assigned = part.told[worker].assigned
-            settled = not self._broker.tells_always and assigned == (owner == worker)
-            part = part.tell(worker, Told(assigned, settled))
+            told = part.told[worker]
+            settled = not (self._broker.tells_always or told.anew) and told.assigned == (owner == worker)
+            part = part.tell(worker, told._replace(settled=settled))
         return part
 
     def _assign(self, number: int, worker: int) -> tuple[int, ...]:

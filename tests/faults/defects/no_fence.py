@@ -5,8 +5,8 @@ import secrets
 from typing import Any
 
 from app.transports.kafka import lease as kafka_lease
-from app.transports.redis_streams import scripts
 from tests.faults.defects.defect import PAUSE_PAST_SESSION, Defect
+from tests.faults.defects.lua import leave_out_of_commit
 
 DEFECT = Defect(
     name="no-fence",
@@ -35,6 +35,4 @@ def plant() -> None:
         return producer(*args, transactional_id=f"{transactional_id}-{secrets.token_hex(4)}", **options)
 
     kafka.AIOKafkaProducer = unfenced
-    text, found = CHECKS.subn("", scripts.lua(scripts.__package__ or "", "commit"))
-    assert found == 1
-    scripts._SCRIPTS["commit"] = scripts.Script(text)
+    leave_out_of_commit(CHECKS)

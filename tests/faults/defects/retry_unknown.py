@@ -7,9 +7,9 @@ from typing import Any
 from app.engine.errors import Unknown
 from app.transports.kafka.batches import Batches
 from app.transports.kafka.lease import KafkaLease, claim
-from app.transports.redis_streams import scripts
 from app.transports.redis_streams.lease import RedisLease
 from tests.faults.defects.defect import ANSWERS_LOST, TROUBLE, Defect
+from tests.faults.defects.lua import leave_out_of_commit
 from tests.faults.plan import Event
 
 PAUSES = tuple(
@@ -40,9 +40,7 @@ def plant() -> None:
 
     Redis would notice by the offset that the step goes on from; that is not looked at.
     """
-    text, found = STALE.subn("", scripts.lua(scripts.__package__ or "", "commit"))
-    assert found == 1
-    scripts._SCRIPTS["commit"] = scripts.Script(text)
+    leave_out_of_commit(STALE)
     for lease in (KafkaLease, RedisLease):
         _retrying(lease)
 

@@ -1,16 +1,15 @@
 """A producer without sequence numbers that tries again: its records may be in the topic twice, or in another order."""
 
-import json
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from app.sources.samples import sample_events
 from tests.acceptance.judge_source import Unsure
 from tests.contract.brokers.server import Sent, names
 from tests.faults.moves.move import KAFKA, Cast, Choice, Move, Track
+from tests.faults.moves.sample_records import sample_records
 
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
@@ -45,15 +44,13 @@ class CarelessProducer(Move):
         producer = Producer(options)
         topic = names(stage.scene.settings).orders
         delivered: Counter[Sent] = Counter()
-        sent = []
-        for event in sample_events(choice["records"], seed=choice["seed"]):
-            record: Sent = (str(json.loads(event)["customer_id"]).encode(), event, ())
+        sent = sample_records(choice["records"], choice["seed"])
+        for record in sent:
 
             def done(error: KafkaError | None, _: Message, record: Sent = record) -> None:
                 delivered[record] += error is None
 
-            sent.append(record)
-            producer.produce(topic, event, record[0], on_delivery=done)
+            producer.produce(topic, record[1], record[0], on_delivery=done)
             producer.poll(0)
             stage.wait(choice["seconds"] / choice["records"])
         producer.flush(DELIVERED_SECONDS + 5)

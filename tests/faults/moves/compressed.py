@@ -1,14 +1,13 @@
 """Producers that compress, each in another way, send beside the shop."""
 
-import json
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from confluent_kafka import Producer
 
-from app.sources.samples import sample_events
-from tests.contract.brokers.server import Sent, names
+from tests.contract.brokers.server import names
 from tests.faults.moves.move import KAFKA, Cast, Choice, Move, Track
+from tests.faults.moves.sample_records import sample_records
 
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
@@ -39,9 +38,7 @@ class Compressed(Move):
         }
         producers = [Producer(options | {"compression.type": codec}) for codec in CODECS]
         topic = names(stage.scene.settings).orders
-        records: list[Sent] = []
-        for number, event in enumerate(sample_events(choice["records"], seed=choice["seed"])):
-            key = str(json.loads(event)["customer_id"]).encode()
-            records.append((key, event, ()))
+        records = sample_records(choice["records"], choice["seed"])
+        for number, (key, event, _) in enumerate(records):
             producers[number % len(producers)].produce(topic, event, key)
         return stage.sent(records, len(records) - sum(producer.flush(DELIVERED_SECONDS) for producer in producers))

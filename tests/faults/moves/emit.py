@@ -1,14 +1,12 @@
 """The application's own `emit` command sends events, by the same bad lines as the workers."""
 
-import json
 import re
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
-from app.sources.samples import sample_events
 from tests.acceptance.judge_source import Unsure
-from tests.contract.brokers.server import Sent
 from tests.faults.moves.move import Cast, Choice, Move, Track
+from tests.faults.moves.sample_records import sample_records
 
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
@@ -30,15 +28,14 @@ class Emit(Move):
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if it could send something."""
-        events = list(sample_events(choice["records"], seed=choice["seed"]))
+        records = sample_records(choice["records"], choice["seed"])
         file = stage.folder / f"emit-{choice['seed']}.jsonl"
-        file.write_bytes(b"\n".join(events) + b"\n")
-        records: list[Sent] = [(str(json.loads(event)["customer_id"]).encode(), event, ()) for event in events]
+        file.write_bytes(b"".join(event + b"\n" for _, event, _ in records if event))
         stage.unsure |= dict.fromkeys(records, Unsure(0, 1))
         emit = stage.command("emit").command("emit", str(file), "--rate", str(choice["rate"]), seconds=PATIENCE_SECONDS)
         file.with_suffix(".out").write_bytes(emit.stdout + emit.stderr)
         found = re.search(rb"acknowledged (\d+) of (\d+)", emit.stdout)
         acknowledged = int(found[1]) if found else 0
-        assert emit.returncode != 0 or acknowledged == len(events), f"emit ended well, but said {emit.stdout!r}"
+        assert emit.returncode != 0 or acknowledged == len(records), f"emit ended well, but said {emit.stdout!r}"
         stage.acknowledged.append((records, acknowledged))
         return acknowledged > 0

@@ -15,10 +15,9 @@ import java.util.List;
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "event_type")
 @JsonSubTypes({
     @JsonSubTypes.Type(value = OrderEvent.Created.class, name = "order.created"),
-    @JsonSubTypes.Type(value = OrderEvent.Paid.class, name = "order.paid"),
-    @JsonSubTypes.Type(value = OrderEvent.Shipped.class, name = "order.shipped"),
-    @JsonSubTypes.Type(value = OrderEvent.Delivered.class, name = "order.delivered"),
-    @JsonSubTypes.Type(value = OrderEvent.Cancelled.class, name = "order.cancelled"),
+    @JsonSubTypes.Type(
+            value = OrderEvent.Plain.class,
+            names = {"order.paid", "order.shipped", "order.delivered", "order.cancelled"}),
     @JsonSubTypes.Type(value = OrderEvent.Refunded.class, name = "order.refunded"),
 })
 public sealed interface OrderEvent {
@@ -67,46 +66,14 @@ public sealed interface OrderEvent {
         }
     }
 
-    record Paid(
+    /** Paid, shipped, delivered and cancelled: what they carry besides is not looked at. */
+    record Plain(
             @JsonProperty("event_id") @JsonDeserialize(using = Fields.Id.class) String eventId,
             @JsonProperty("timestamp") @JsonDeserialize(using = Fields.Timestamp.class) LocalDateTime timestamp,
             @JsonProperty("order_id") @JsonDeserialize(using = Fields.Id.class) String orderId,
             @JsonProperty("customer_id") @JsonDeserialize(using = Fields.Id.class) String customerId)
             implements OrderEvent {
-        public Paid {
-            Fields.common(eventId, timestamp, orderId, customerId);
-        }
-    }
-
-    record Shipped(
-            @JsonProperty("event_id") @JsonDeserialize(using = Fields.Id.class) String eventId,
-            @JsonProperty("timestamp") @JsonDeserialize(using = Fields.Timestamp.class) LocalDateTime timestamp,
-            @JsonProperty("order_id") @JsonDeserialize(using = Fields.Id.class) String orderId,
-            @JsonProperty("customer_id") @JsonDeserialize(using = Fields.Id.class) String customerId)
-            implements OrderEvent {
-        public Shipped {
-            Fields.common(eventId, timestamp, orderId, customerId);
-        }
-    }
-
-    record Delivered(
-            @JsonProperty("event_id") @JsonDeserialize(using = Fields.Id.class) String eventId,
-            @JsonProperty("timestamp") @JsonDeserialize(using = Fields.Timestamp.class) LocalDateTime timestamp,
-            @JsonProperty("order_id") @JsonDeserialize(using = Fields.Id.class) String orderId,
-            @JsonProperty("customer_id") @JsonDeserialize(using = Fields.Id.class) String customerId)
-            implements OrderEvent {
-        public Delivered {
-            Fields.common(eventId, timestamp, orderId, customerId);
-        }
-    }
-
-    record Cancelled(
-            @JsonProperty("event_id") @JsonDeserialize(using = Fields.Id.class) String eventId,
-            @JsonProperty("timestamp") @JsonDeserialize(using = Fields.Timestamp.class) LocalDateTime timestamp,
-            @JsonProperty("order_id") @JsonDeserialize(using = Fields.Id.class) String orderId,
-            @JsonProperty("customer_id") @JsonDeserialize(using = Fields.Id.class) String customerId)
-            implements OrderEvent {
-        public Cancelled {
+        public Plain {
             Fields.common(eventId, timestamp, orderId, customerId);
         }
     }
