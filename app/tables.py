@@ -6,7 +6,7 @@ from app.engine.table import Table
 from app.pipeline import ORDERS_TABLE
 from app.topics import OUTCOMES_TABLE
 from models.aggregates import AGGREGATES
-from models.order import decode
+from models.order import Order
 
 
 class NamedTable(NamedTuple):
@@ -22,12 +22,12 @@ def order_id_of(key: str) -> str:
 
 
 TABLES = (
-    NamedTable(Table(ORDERS_TABLE, decode, index_of=order_id_of), "one row per order: status, money, items, events"),
+    NamedTable(Table(ORDERS_TABLE, Order, index_of=order_id_of), "one row per order: status, money, items, events"),
     *(
-        NamedTable(Table(aggregate.name, aggregate.decode), f"{aggregate.name}: totals over all their orders")
+        NamedTable(Table(aggregate.name, aggregate.row), f"{aggregate.name}: totals over all their orders")
         for aggregate in AGGREGATES
     ),
     NamedTable(
-        Table(OUTCOMES_TABLE), "how many records were accepted, duplicates, forwarded, or dead letters by cause"
+        Table(OUTCOMES_TABLE, int), "how many records were accepted, duplicates, forwarded, or dead letters by cause"
     ),
 )

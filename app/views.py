@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from app.engine.table import row_decoder
 from app.pipeline import ORDERS_TABLE
 from app.topics import OUTCOMES_TABLE
 from models import order
@@ -21,7 +22,7 @@ MAX_ID = 255
 class TableView(NamedTuple):
     """How readers get the rows of a table.
 
-    `decode` makes the row of its parsed JSON, `view` what is shown of a key and its row. `customer_of` returns the
+    `decode` makes the row of its JSON, `view` what is shown of a key and its row. `customer_of` returns the
     customer to whose partition a key belongs; without it, every partition may hold a part of the row, and `merge` adds
     two such parts.
     """
@@ -59,10 +60,6 @@ def _one_place_only(_a: Any, _b: Any) -> Any:
     raise AssertionError("an order has its row in one partition only")
 
 
-def _outcome(count: int) -> int:
-    return count
-
-
 def _outcome_view(key: str, count: int) -> dict[str, Any]:
     return {"outcome": key, "count": count}
 
@@ -73,11 +70,11 @@ def _add(a: int, b: int) -> int:
 
 VIEWS: Mapping[str, TableView] = MappingProxyType(
     {
-        ORDERS_TABLE: TableView(order.decode, _order_view, _one_place_only, _order_customer),
-        **{each.name: TableView(each.decode, each.view, each.merge) for each in AGGREGATES},
-        customers.AGGREGATE.name: TableView(customers.AGGREGATE.decode, customers.view, customers.merge, str),
-        revenue.AGGREGATE.name: TableView(revenue.AGGREGATE.decode, _revenue_view, revenue.merge),
-        OUTCOMES_TABLE: TableView(_outcome, _outcome_view, _add),
+        ORDERS_TABLE: TableView(row_decoder(order.Order), _order_view, _one_place_only, _order_customer),
+        **{each.name: TableView(row_decoder(each.row), each.view, each.merge) for each in AGGREGATES},
+        customers.AGGREGATE.name: TableView(row_decoder(customers.Customer), customers.view, customers.merge, str),
+        revenue.AGGREGATE.name: TableView(row_decoder(revenue.Revenue), _revenue_view, revenue.merge),
+        OUTCOMES_TABLE: TableView(row_decoder(int), _outcome_view, _add),
     }
 )
 """By the name of the table. An aggregate needs no line here unless its rows are a customer's own."""

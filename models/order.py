@@ -5,7 +5,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from msgspec import Struct, convert
+from msgspec import Struct
 from msgspec.structs import replace
 
 from models.errors import Cause, Refusal, shown
@@ -165,11 +165,6 @@ def _refusal(event: Event, cause: Cause, message: str) -> Refusal:
         order_id=event.order_id,
         customer_id=event.customer_id,
     )
-
-
-def decode(row: Any) -> Order:
-    """Return the order of a decoded JSON array."""
-    return convert(row, Order)
 
 
 def events_of(order: Order) -> Iterator[tuple[str, str, str]]:

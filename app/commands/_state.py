@@ -42,7 +42,7 @@ async def read_rows(
             await asyncio.sleep(0)
         for key, row in latest.items():
             if row is not None:
-                view.add(rows, key, view.decode(orjson.loads(row)))
+                view.add(rows, key, view.decode(row))
     return rows
 
 

@@ -7,9 +7,7 @@ that steps touched last are kept decoded as well, in two generations, so that ho
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
-from app.engine.table import Table
+from app.engine.table import Table, row_decoder
 
 HOT_ROWS = 16_384
 """Decoded rows per generation, table and partition."""
@@ -22,7 +20,7 @@ class TableState:
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
-        self.decode = table.decode
+        self.decode = row_decoder(table.row)
         self.encoded: dict[str, bytes] = {}
         self._hot: dict[str, Any] = {}
         self._warm: dict[str, Any] = {}
@@ -38,7 +36,7 @@ class TableState:
         if row is not None:
             return row
         encoded = self.encoded.get(key)
-        return None if encoded is None else self.decode(orjson.loads(encoded))
+        return None if encoded is None else self.decode(encoded)
 
     def load(self, key: str, encoded: bytes | None) -> None:
         """Take a row as it was read back from the broker; None deletes it."""

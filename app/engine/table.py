@@ -2,27 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+Row = TypeVar("Row")
 
 encode_row = msgspec.json.Encoder().encode
 """Encodes a row: a Struct as a JSON array, or the JSON value it is."""
 
 
-def same(value: Any) -> Any:
-    """Decode a row that is its own JSON value."""
-    return value
+def row_decoder(row: type[Row]) -> Callable[[bytes | msgspec.Raw], Row]:
+    """Return what decodes rows of a type; it raises `msgspec.DecodeError` for bytes that hold none."""
+    return msgspec.json.Decoder(row).decode
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A named collection of rows, one part of it per partition.
 
-    `decode` gets the parsed JSON of a row and returns the row. `index_of`, where given, maps a row's key to a second
-    key under which the row can be found too (one to many). Rows must never be mutated after they were put.
+    `row` is the type of the rows: a Struct, or anything that msgspec reads from JSON. `index_of`, where given, maps a
+    row's key to a second key under which the row can be found too (one to many). Rows must never be mutated after they
+    were put.
     """
 
     name: str
-    decode: Callable[[Any], Any] = same
+    row: Any = Any
     index_of: Callable[[str], str] | None = None

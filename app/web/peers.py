@@ -1,11 +1,12 @@
 """Asks other workers over HTTP, and says in words why one gives no answer. Never asked on behalf of another worker."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import orjson
+from msgspec import Raw, json
 from yarl import URL
 
 from app.settings import Settings
@@ -15,6 +16,8 @@ from app.web.queries import Query, path
 
 ROWS_TYPE = "application/x-ndjson"
 """How rows travel: as JSON lists of [key, row], one a line, so that no single one takes long to parse."""
+
+_ROWS = json.Decoder(list[tuple[str, Raw]])
 
 APPLICATION_HEADER = "X-Orderflow-Application"
 """Names the state topic of the one who asks: an address may meanwhile belong to a worker of another application."""
@@ -34,18 +37,18 @@ class Peers:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def rows(self, url: str, query: Query, partitions: Iterable[int]) -> AsyncIterator[list[tuple[str, Any]]]:
-        """Yield (key, row as parsed JSON), some at a time, of what the worker at `url` has in `partitions`.
+    async def rows(self, url: str, query: Query, partitions: Iterable[int]) -> AsyncIterator[list[tuple[str, Raw]]]:
+        """Yield (key, row as JSON), some at a time, of what the worker at `url` has in `partitions`.
 
         It must own all of them. Raises `NoAnswer`, or `ApiError` if the query asks for too much.
         """
         asked = {"partitions": ",".join(map(str, partitions)), **query.parameters()}
         for line in (await self._get(url, path(query), asked)).splitlines():
-            yield _parsed(url, line)
+            yield _parsed(url, line, _ROWS.decode)
 
     async def status(self, url: str) -> dict[str, Any]:
         """Return what the worker at `url` says of itself; raises `NoAnswer`."""
-        status: dict[str, Any] = _parsed(url, await self._get(url, "/internal/status", {}))
+        status: dict[str, Any] = _parsed(url, await self._get(url, "/internal/status", {}), orjson.loads)
         return status
 
     async def close(self) -> None:
@@ -70,10 +73,10 @@ class Peers:
         raise _refusal(url, response.status, body)
 
 
-def _parsed(url: str, body: bytes) -> Any:
+def _parsed(url: str, body: bytes, parse: Callable[[bytes], Any]) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return parse(body)
+    except ValueError as error:  # what both parsers raise
         raise NoAnswer(f"{url} answered with something else than JSON") from error
 
 

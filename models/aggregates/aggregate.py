@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from msgspec import convert
-
 from models.order import Change
 
 Row = TypeVar("Row")
@@ -26,7 +24,3 @@ class Aggregate(Generic[Row]):
     contributions: Callable[[Iterable[Change]], Mapping[str, Row]]
     merge: Callable[[Row, Row], Row]
     view: Callable[[str, Row], dict[str, Any]]
-
-    def decode(self, array: Any) -> Row:
-        """Return the row of a decoded JSON array; raises `msgspec.ValidationError` if it is none of these rows."""
-        return convert(array, self.row)

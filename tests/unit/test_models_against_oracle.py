@@ -3,10 +3,9 @@
 from collections import Counter
 from typing import Any
 
-import orjson
 import pytest
 
-from app.engine.table import encode_row
+from app.engine.table import encode_row, row_decoder
 from app.sources.samples import sample_events
 from models.aggregates import AGGREGATES
 from models.columns import parse_events
@@ -46,7 +45,7 @@ def fold(values: list[bytes]) -> tuple[dict[str, dict[Key, Any]], dict[tuple[int
     }
     for aggregate in AGGREGATES:
         tables[aggregate.name] = {
-            tuple(key.split("\x1f")): aggregate.view(key, aggregate.decode(orjson.loads(encode_row(row))))
+            tuple(key.split("\x1f")): aggregate.view(key, row_decoder(aggregate.row)(encode_row(row)))
             for key, row in rows[aggregate.name].items()
         }
     tables["revenue"] = {

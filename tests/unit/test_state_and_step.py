@@ -21,17 +21,12 @@ class Row(NamedTuple):
     counts: dict[str, int]
 
 
-def decode(value: Any) -> Row:
-    """Return a row from its JSON."""
-    return Row(*value)
-
-
 def second(key: str) -> str:
     """Return what rows are found by besides their key."""
     return key.rpartition("/")[2]
 
 
-ROWS = Table("rows", decode)
+ROWS = Table("rows", Row)
 NUMBERS = Table("numbers", index_of=second)
 
 
