@@ -17,7 +17,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from msgspec.structs import replace
 
 from app.engine.broker import LoadedRows
-from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavailable
+from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
@@ -262,20 +262,37 @@ async def test_a_refused_record_undoes_its_whole_step(kafka: LocalKafka) -> None
 
 async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(kafka: LocalKafka) -> None:
     """The broker would commit the rest: each answer counts (here: a time too far in the future)."""
-    settings, topics = await provisioned(kafka)
-    late = replace(update(topics, b"u"), timestamp=int((time.time() + 86_400) * 1000))
+    settings = settings_for(kafka)
+    topics = names(settings)
+    create_topic(kafka, topics.order_updates, message_timestamp_type="CreateTime")
+    await ensure_topics(settings, topics)
     async with holding(settings) as lease:
-        with pytest.raises(EngineError, match="InvalidTimestamp"):
-            await lease.commit(0, rows(a=1), [late, letter(topics, b"d")])
+        with pytest.raises(Refused, match=r"InvalidTimestamp.*clock of this machine"):
+            await lease.commit(0, rows(a=1), [_of_tomorrow(update(topics, b"u")), letter(topics, b"d")])
 
     async with holding(settings, load=False) as after:
         assert await loaded(after) == {}
     assert committed(kafka, topics.dead_letters) == []
 
 
+async def test_a_worker_whose_clock_is_ahead_can_write_to_the_topics_that_are_its_own(kafka: LocalKafka) -> None:
+    """The broker sets the time of their records."""
+    settings, topics = await provisioned(kafka)
+    async with holding(settings) as lease:
+        own = [_of_tomorrow(update(topics, b"u")), _of_tomorrow(letter(topics, b"d"))]
+        await lease.commit(0, rows(a=1), own)
+    for topic in (topics.order_updates, topics.dead_letters):
+        (record,) = committed(kafka, topic)
+        assert abs(record.timestamp / 1000 - time.time()) < 600
+
+
+def _of_tomorrow(output: Output) -> Output:
+    return replace(output, timestamp=int((time.time() + 86_400) * 1000))
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
 async def test_what_is_written_can_be_read_with_any_client(kafka: LocalKafka, compression: str) -> None:
-    """Key, value, headers and time arrive as they were given, with every compression that can be set."""
+    """Key, value, headers and a forwarded record's time arrive as they were given, with every compression."""
     settings, topics = await provisioned(kafka, kafka_compression=compression)
     outputs = [
         Output(
@@ -284,10 +301,10 @@ async def test_what_is_written_can_be_read_with_any_client(kafka: LocalKafka, co
             None,
             b"no key",
             [("h", b"\x00\xff"), ("h", b"again"), ("empty", b"")],
-            1_700_000_000_123,
         ),
         Output(topics.order_updates, 0, b"no value", None),
         Output(topics.order_updates, 0, b"", b""),
+        Output(topics.orders, 0, None, b"forwarded", [], 1_700_000_000_123),
     ]
     async with holding(settings) as lease:
         await lease.commit(0, rows(a="ä" * 500), outputs)
@@ -295,7 +312,7 @@ async def test_what_is_written_can_be_read_with_any_client(kafka: LocalKafka, co
     seen = committed(kafka, topics.order_updates)
     assert [(record.key, record.value) for record in seen] == [(None, b"no key"), (b"no value", None), (b"", b"")]
     assert seen[0].headers == (("h", b"\x00\xff"), ("h", b"again"), ("empty", b""))
-    assert seen[0].timestamp == 1_700_000_000_123
+    assert [record.timestamp for record in committed(kafka, topics.orders)] == [1_700_000_000_123]
     assert orjson.loads(table_of(kafka, topics.state)[b"t/a"]) == "ä" * 500
 
 

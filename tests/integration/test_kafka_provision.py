@@ -42,6 +42,7 @@ async def test_missing_topics_are_made_as_they_must_be(kafka: LocalKafka) -> Non
     assert configs[topics.state]["cleanup.policy"] == "compact"
     assert configs[topics.dead_letters]["retention.ms"] == "-1"
     assert configs[topics.orders]["cleanup.policy"] == configs[topics.dead_letters]["cleanup.policy"] == "delete"
+    assert {topic for topic in topics if configs[topic]["message.timestamp.type"] == "CreateTime"} == {topics.orders}
     largest = int(configs[topics.orders]["max.message.bytes"])
     assert largest >= 16 << 20
     assert int(configs[topics.dead_letters]["max.message.bytes"]) > largest, "a dead letter is larger than its record"

@@ -198,6 +198,12 @@ class KafkaLease:
                         f"topic {topic} takes no records as large as those of partition {self.partition} "
                         f"({describe(answer)}); raise its max.message.bytes"
                     ) from answer
+                if isinstance(answer, kafka_errors.InvalidTimestampError):
+                    raise Refused(
+                        f"topic {topic} does not take the time of partition {self.partition}'s records "
+                        f"({describe(answer)}); set the clock of this machine, or give the topic "
+                        "message.timestamp.type=LogAppendTime"
+                    ) from answer
                 if isinstance(answer, BaseException):
                     raise answer
             await self._producer.commit_transaction()

@@ -23,6 +23,9 @@ START_SECONDS = 10.0
 RECORD_BYTES = 16 << 20
 """Largest record taken in; larger than the largest value that is still an event, so that a monster is a dead letter."""
 
+BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""The broker says when a record was written: it would refuse those of a worker whose clock is an hour ahead of it."""
+
 USUAL_REPLICAS = 3
 
 DEAD_LETTER_BYTES = 2 * RECORD_BYTES
@@ -33,9 +36,10 @@ def wanted_configs(topics: Topics) -> dict[str, dict[str, str]]:
     """Return each topic's configuration as we create it."""
     return {
         topics.orders: {"max.message.bytes": str(RECORD_BYTES)},
-        topics.order_updates: {"max.message.bytes": str(RECORD_BYTES)},
-        topics.dead_letters: {"max.message.bytes": str(DEAD_LETTER_BYTES), "retention.ms": "-1"},
+        topics.order_updates: {"max.message.bytes": str(RECORD_BYTES), **BROKERS_TIME},
+        topics.dead_letters: {"max.message.bytes": str(DEAD_LETTER_BYTES), "retention.ms": "-1", **BROKERS_TIME},
         topics.state: {
+            **BROKERS_TIME,
             "cleanup.policy": "compact",
             "max.message.bytes": str(RECORD_BYTES),
             "min.cleanable.dirty.ratio": "0.2",
