@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.candidates.candidate import Place
+from benchmarks.candidates.candidate import Place, Worker
+from benchmarks.changelog import ChangelogReader
 from benchmarks.processes import ROOT
+from benchmarks.sender import PROBE_PREFIX
 
 PROBERS = 4
 ASK_EVERY = 0.004
@@ -59,19 +62,40 @@ class Questions:
 
 
 class Probed(NamedTuple):
-    """How long each probe took until it could be read, in ms, and how many events per second were really sent."""
+    """How long each probe took until it could be read, in ms, and how many events per second were really sent.
+
+    `committed` is the same until it could be read in the changelog by who reads only what is committed.
+    """
 
     waits: list[float]
     rate: float
+    committed: list[float]
 
 
-def probe(place: Place, customer_url: str, rate: int, seconds: float) -> Probed:
+def probe(place: Place, worker: Worker, rate: int, seconds: float) -> Probed:
     """Send for so long, and ask for each probe over kept connections until it is there.
 
     A probe that takes longer than GIVE_UP_SECONDS counts as that long. Raises RuntimeError if the sender fails.
     """
+    with ExitStack() as stack:
+        reader = None
+        if worker.changelog is not None:
+            reader = stack.enter_context(ChangelogReader(worker.changelog, PROBE_PREFIX))
+        begins: dict[str, float] = {}
+        waits, sent = _probe(place, worker, rate, seconds, begins)
+        if reader is None:
+            return Probed(waits, sent, [])
+        reader.wait_for(set(begins), GIVE_UP_SECONDS)
+        ends = dict.fromkeys(begins, time.monotonic()) | reader.seen
+        return Probed(waits, sent, [(ends[customer] - at) * 1_000 for customer, at in begins.items()])
+
+
+def _probe(
+    place: Place, worker: Worker, rate: int, seconds: float, begins: dict[str, float]
+) -> tuple[list[float], float]:
+    assert worker.customer_url is not None
     questions = Questions()
-    probers = [threading.Thread(target=_ask, args=(customer_url, questions)) for _ in range(PROBERS)]
+    probers = [threading.Thread(target=_ask, args=(worker.customer_url, questions)) for _ in range(PROBERS)]
     for prober in probers:
         prober.start()
     sender = subprocess.Popen(
@@ -87,6 +111,7 @@ def probe(place: Place, customer_url: str, rate: int, seconds: float) -> Probed:
         for line in sender.stdout:
             told = json.loads(line)
             if "customer" in told:
+                begins[told["customer"]] = told["at"]
                 questions.put((told["customer"], told["at"]))
             else:
                 sent = told["sent"] / told["seconds"]
@@ -99,7 +124,7 @@ def probe(place: Place, customer_url: str, rate: int, seconds: float) -> Probed:
         questions.end()
         for prober in probers:
             prober.join()
-    return Probed(questions.waits, sent)
+    return questions.waits, sent
 
 
 def _ask(url: str, questions: Questions) -> None:

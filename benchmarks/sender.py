@@ -28,6 +28,7 @@ BURST_SECONDS = 0.02
 """At most so much is made up for at once: probes must go out on time, above all where sending falls behind."""
 PROBES_PER_SECOND = 20
 LINGER_MS = 1
+PROBE_PREFIX = b"probe-"
 PROBE = (
     b'{"event_type":"order.paid","event_id":"p","timestamp":"2026-11-21T12:00:00Z","order_id":"p","customer_id":"%s"}'
 )
@@ -61,7 +62,7 @@ def _probes(begin: float) -> Iterator[bytes]:
     number = 0
     while True:
         number += 1
-        yield b"probe-%d-%d" % (int(begin * 1_000), number)
+        yield PROBE_PREFIX + b"%d-%d" % (int(begin * 1_000), number)
 
 
 async def to_kafka(settings: Settings, rate: int, seconds: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from benchmarks.brokers.broker import Broker
+from benchmarks.changelog import Changelog
 from benchmarks.processes import Session
 from benchmarks.workload import Workload
 
@@ -57,7 +58,8 @@ class Worker:
 
     `done` returns how many events are committed, as the broker tells where it can; None while that is not known.
     `ready` says whether it has its partitions and their state. `customer_url` is the address of a customer's row
-    ("…/{}"), None where rows cannot be asked for; `rows` how many rows there are.
+    ("…/{}"), None where rows cannot be asked for; `rows` how many rows there are; `changelog` where rows can be read
+    once they are committed, of a candidate that answers earlier.
     """
 
     session: Session
@@ -66,6 +68,7 @@ class Worker:
     customer_url: str | None = None
     restored: Callable[[], Restored] | None = None
     rows: Callable[[], int] | None = None
+    changelog: Changelog | None = None
 
 
 class Candidate(ABC):

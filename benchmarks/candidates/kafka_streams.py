@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.brokers.kafka import Kafka
 from benchmarks.candidates.asking import GroupOffsets, ask
 from benchmarks.candidates.candidate import Candidate, Place, Restored, Worker
+from benchmarks.changelog import Changelog
 from benchmarks.peers.kafka_streams.build import LOG4J, STREAMS_VERSION, class_path, java
 from benchmarks.processes import Session
 from tools.local_kafka import free_port
@@ -52,5 +53,8 @@ class KafkaStreams(Candidate):
                 done=GroupOffsets(place.broker.bootstrap, place.app_id, place.topic, place.workload.partitions),
                 ready=lambda: status()["state"] == "RUNNING",
                 customer_url=f"http://127.0.0.1:{port}/totals/{{}}",
+                changelog=Changelog(
+                    place.broker.bootstrap, f"{place.app_id}-totals-changelog", place.workload.partitions
+                ),
                 restored=lambda: Restored(int(status()["rows_restored"]), float(status()["restore_seconds"])),
             )
