@@ -3,7 +3,6 @@
 Run it as a worker: `faust -A benchmarks.simple_job worker`. `/totals/{customer}` answers a customer's committed row.
 """
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -31,11 +30,11 @@ async def customers(steps: Any) -> None:
     async for step in steps:
         table = step.table(TABLE)
         for start in range(0, len(step.records), CHUNK):
+            await step.turn()
             for event in parse_events([record.value for record in step.records[start : start + CHUNK]]):
                 if isinstance(event, EventError):
                     raise event
                 table.put(event.customer_id, count(table.get(event.customer_id), event.total, event.currency))
-            await asyncio.sleep(0)  # other lanes' turn, as in the full pipeline
 
 
 def build() -> OrderflowApp:

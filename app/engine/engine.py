@@ -12,6 +12,7 @@ from app.engine.errors import EngineError, NotReady
 from app.engine.lane import Agent, Lane, LaneState
 from app.engine.state import PartitionState
 from app.engine.table import Table
+from app.engine.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Engine:
         self._agent = agent
         self._clock = clock
         self._on_failure = on_failure
+        self._turns = Turns()
         self._lanes: dict[int, Lane] = {}
         self._assigned: frozenset[int] = frozenset()
         self._stopping = False
@@ -76,12 +78,15 @@ class Engine:
         for partition in sorted(partitions):
             lane_now = self._lanes.get(partition)
             if not self._stopping and (lane_now is None or not lane_now.alive):
-                self._lanes[partition] = Lane(partition, self._broker, self.tables, self._agent, self._clock)
+                self._lanes[partition] = self._new_lane(partition)
                 self._lanes[partition].start(self._on_failure)
         if lost:
             ending = asyncio.create_task(self._stop(lost))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
+
+    def _new_lane(self, partition: int) -> Lane:
+        return Lane(partition, self._broker, self.tables, self._agent, self._clock, self._turns)
 
     async def stop(self) -> None:
         """Let every lane end its step, then give all partitions up."""

@@ -14,6 +14,7 @@ from app.engine.errors import AgentFailed, EngineError, Fenced, NotReady, Unknow
 from app.engine.state import PartitionState
 from app.engine.step import Step
 from app.engine.table import Table
+from app.engine.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,15 @@ class LaneState(StrEnum):
 class Lane:
     """Runs `agent` over the steps of one partition."""
 
-    def __init__(self, partition: int, broker: Broker, tables: tuple[Table, ...], agent: Agent, clock: Clock) -> None:
+    def __init__(
+        self,
+        partition: int,
+        broker: Broker,
+        tables: tuple[Table, ...],
+        agent: Agent,
+        clock: Clock,
+        turns: Turns | None = None,
+    ) -> None:
         self.partition = partition
         self.state = LaneState.CLAIMING
         self.next_offset: int | None = None
@@ -50,6 +59,7 @@ class Lane:
         self._tables = tables
         self._agent = agent
         self._clock = clock
+        self._turns = turns or Turns()
         self._rows = PartitionState(tables)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -170,7 +180,8 @@ class Lane:
             if not batch.records:
                 self.next_offset = batch.next_offset
                 continue
-            step = Step(self.partition, batch.records, batch.first_offset, batch.next_offset, self._rows, lease.write)
+            offsets = batch.first_offset, batch.next_offset
+            step = Step(self.partition, batch.records, *offsets, self._rows, lease.write, self._turns)
             yield step
             await self._commit(lease, step)
 

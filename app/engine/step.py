@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from app.engine.state import PartitionState, TableState
 from app.engine.table import encode_row
+from app.engine.turns import Turns
 
 FLUSH_OUTPUTS = 256
 """Outputs are handed to the broker's batches in such numbers: thousands fall out of the processor's caches."""
@@ -72,7 +73,17 @@ class Step:
     is where the partition goes on once the step is committed. `outputs` are those not handed to `write` yet.
     """
 
-    __slots__ = ("_changes", "_state", "_write", "first_offset", "next_offset", "outputs", "partition", "records")
+    __slots__ = (
+        "_changes",
+        "_state",
+        "_turns",
+        "_write",
+        "first_offset",
+        "next_offset",
+        "outputs",
+        "partition",
+        "records",
+    )
 
     def __init__(
         self,
@@ -82,6 +93,7 @@ class Step:
         next_offset: int,
         state: PartitionState,
         write: Callable[[Sequence[Output]], None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.partition = partition
         self.records = records
@@ -90,7 +102,12 @@ class Step:
         self.outputs: list[Output] = []
         self._state = state
         self._write = write
+        self._turns = turns or Turns()
         self._changes: dict[str, Changes] = {}
+
+    async def turn(self) -> None:
+        """Wait until this partition may compute on. To be awaited before each part of a few ms."""
+        await self._turns.turn()
 
     def table(self, name: str) -> Changes:
         """Return the rows of table `name` for reading and changing within this step."""
