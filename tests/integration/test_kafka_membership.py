@@ -4,13 +4,18 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from aiokafka.cluster import ClusterMetadata
 from confluent_kafka import ConsumerGroupTopicPartitions
 
 from app.engine.errors import MembershipLost, Refused
 from app.settings import Settings
+from app.transports import transport_for
+from app.transports.kafka.lease import claim
 from app.transports.kafka.membership import Membership
+from app.transports.kafka.provision import ensure_topics
 from tests.integration.kafka_kit import admin, create_topic, names, produce, settings_for, until
 from tools.local_kafka import LocalKafka
 
@@ -102,3 +107,29 @@ async def test_a_session_time_out_that_is_not_allowed_is_refused(settings: Setti
     async with joined(short, "a") as member:
         with pytest.raises(Refused, match=r"ORDERS_SESSION_TIMEOUT=1; .*group\.min\.session\.timeout\.ms"):
             await asyncio.wait_for(member.membership.watch(), 10)
+
+
+async def test_a_broker_that_is_just_starting_names_no_node_and_is_waited_for(
+    kafka: LocalKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a member of the group, by a claim, and by who sends."""
+    update = ClusterMetadata.update_metadata
+    answers: dict[int, int] = {}
+
+    def without_nodes_at_first(cluster: ClusterMetadata, metadata: Any) -> None:
+        answers[id(cluster)] = answers.get(id(cluster), 0) + 1
+        if answers[id(cluster)] <= 2:
+            metadata.brokers = []
+        update(cluster, metadata)
+
+    monkeypatch.setattr(ClusterMetadata, "update_metadata", without_nodes_at_first)
+    await ensure_topics(settings, names(settings))
+    async with joined(settings, "a") as member:
+        await until_shared(member, sizes=[4])
+        lease = await claim(settings, names(settings), 0)
+        await lease.release()
+        async with transport_for(settings.broker).open_sender(settings) as sender:
+            await sender.send(names(settings).orders, b"k", b"v")
+            await sender.flush()
+            assert sender.acknowledged == 1
+    assert min(answers.values()) > 2

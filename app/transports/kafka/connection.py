@@ -1,5 +1,6 @@
 """How this application connects to Kafka: addresses, security, time-outs; and its errors become ours."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import errors as kafka_errors
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
@@ -19,6 +21,9 @@ logging.getLogger("aiokafka.conn").setLevel(logging.INFO)  # its debug lines hol
 REQUEST_TIMEOUT_MS = 10_000
 RETRY_BACKOFF_MS = 10
 """Short, because a transaction that follows another on its heels is told to try again (CONCURRENT_TRANSACTIONS)."""
+
+NODES_SECONDS = 0.1
+"""How often a cluster that names no node is asked again."""
 
 REFUSALS = (
     kafka_errors.TopicAuthorizationFailedError,
@@ -86,7 +91,33 @@ def _text(path: object) -> str | None:
 
 def new_client(settings: Settings) -> AIOKafkaClient:
     """Return a client that is not connected yet."""
-    return AIOKafkaClient(**client_options(settings))
+    client = AIOKafkaClient(**client_options(settings))
+    wait_for_nodes(client, settings)
+    return client
+
+
+def new_admin(settings: Settings) -> AIOKafkaAdminClient:
+    """Return a client for topics that is not started yet."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    wait_for_nodes(admin._client, settings)  # noqa: SLF001 - it hands out nothing of it
+    return admin
+
+
+def wait_for_nodes(client: AIOKafkaClient, settings: Settings) -> None:
+    """Let the client's `bootstrap` wait until the cluster names a node.
+
+    A broker that is just starting may answer with none, and the client ends with an AssertionError when it needs one.
+    """
+    bootstrap = client.bootstrap
+
+    async def bootstrap_until_there_is_a_node() -> None:
+        await bootstrap()
+        async with asyncio.timeout(settings.broker_timeout):
+            while not client.cluster.brokers():
+                await asyncio.sleep(NODES_SECONDS)
+                await client.force_metadata_update()
+
+    client.bootstrap = bootstrap_until_there_is_a_node
 
 
 @contextmanager

@@ -20,7 +20,14 @@ from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
 from app.transports.kafka.batches import BATCH_BYTES, Batches, is_large
-from app.transports.kafka.connection import REQUEST_TIMEOUT_MS, client_options, describe, new_client, translated
+from app.transports.kafka.connection import (
+    REQUEST_TIMEOUT_MS,
+    client_options,
+    describe,
+    new_client,
+    translated,
+    wait_for_nodes,
+)
 from app.transports.kafka.failures import SYMPTOMS, forget_failures, hidden_failure
 from app.transports.kafka.produce import encode_in_one_piece
 from app.transports.kafka.reader import EARLIEST, LATEST, READ_UNCOMMITTED, OffsetGone, PartitionReader, list_offset
@@ -76,6 +83,7 @@ async def _claim(settings: Settings, topics: Topics, partition: int, deadline: f
     # … but a server that hangs must not take up all that patience while another one would answer.
     producer.client._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001 - the client knows one time-out for both
     encode_in_one_piece(producer.client)
+    wait_for_nodes(producer.client, settings)
     client = new_client(settings)
     lease = KafkaLease(settings, topics, partition, producer, client)
     try:

@@ -17,7 +17,7 @@ from app.engine.errors import MembershipLost, Refused, Unavailable
 from app.settings import Settings
 from app.transports.contract import OnAssigned, OnRevoked
 from app.transports.kafka.assignor import StickyAssignor
-from app.transports.kafka.connection import client_options, describe, translated
+from app.transports.kafka.connection import client_options, describe, translated, wait_for_nodes
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=int(min(HEARTBEAT_SECONDS, self._settings.session_timeout / 3) * 1000),
             max_poll_interval_ms=sys.maxsize // 1_000_000,
         )
+        wait_for_nodes(self._consumer._client, self._settings)  # noqa: SLF001 - the consumer hands out nothing of it
         with translated(f"joining group {self._group}"):
             await self._consumer.start()
         self._consumer.subscribe([self._topic], listener=self)

@@ -12,7 +12,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from app.engine.errors import Inconsistent, Refused, Unavailable
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.kafka.connection import bootstrap_servers, client_options, translated
+from app.transports.kafka.connection import bootstrap_servers, new_admin, translated
 from app.transports.kafka.knock import knock
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ async def wait_for_kafka(settings: Settings) -> None:
 
 async def ensure_topics(settings: Settings, topics: Topics) -> None:
     """Create the topics that are missing and check the others; raises `Inconsistent` or `Refused`."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
+    admin = new_admin(settings)
     try:
         with translated("looking at the topics"):
             async with asyncio.timeout(settings.broker_timeout):

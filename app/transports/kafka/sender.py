@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from app.settings import Settings
 from app.topics import partition_of_key, topics_for
-from app.transports.kafka.connection import client_options, translated
+from app.transports.kafka.connection import client_options, translated, wait_for_nodes
 from app.transports.kafka.provision import ensure_topics, wait_for_kafka
 
 IN_FLIGHT = 5_000
@@ -34,6 +34,7 @@ class Sender:
         self._producer = AIOKafkaProducer(
             **options, enable_idempotence=True, linger_ms=5, max_batch_size=256 << 10, max_request_size=64 << 20
         )
+        wait_for_nodes(self._producer.client, settings)
         with translated("starting to send"):
             await self._producer.start()
         return self

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from app.engine.errors import Inconsistent
 from app.settings import Settings
 from app.topics import topics_for
 from app.transports.contract import StateRows
-from app.transports.kafka.connection import client_options, new_client, translated
+from app.transports.kafka.connection import new_admin, new_client, translated
 from app.transports.kafka.provision import partition_counts, wait_for_kafka
 from app.transports.kafka.reader import READ_COMMITTED
 from app.transports.kafka.state_log import read_state
@@ -49,7 +48,7 @@ class Snapshot:
             await self._client.close()
 
     async def _count(self) -> int:
-        admin = AIOKafkaAdminClient(**client_options(self._settings))
+        admin = new_admin(self._settings)
         try:
             await admin.start()
             counts = await partition_counts(admin, [self._topic])
