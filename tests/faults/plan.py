@@ -13,8 +13,11 @@ from typing import Any
 
 from tests.faults.moves.move import Cast, Choice, Move
 
-PAUSE_SECONDS = (0.2, 3.0)
-"""Between two moves of one track, drawn from this range."""
+PAUSE_SECONDS = {"workers": (0.2, 3.0), "broker": (1.0, 12.0), "shop": (0.2, 3.0)}
+"""Between two moves of one track, drawn from this range.
+
+While a broker is in trouble workers own little, so that what happens to them has no effect: it must have its calm.
+"""
 
 CALM_SECONDS = 3.0
 """At the end of a run, so that what the last moves did can show."""
@@ -66,10 +69,10 @@ def planned(plan: Plan, moves: Iterable[Move], cast: Cast) -> Plan:
         by_track.setdefault(move.track, []).append(move)
     for track in sorted(by_track):
         choices = by_track[track]
-        at = random.uniform(*PAUSE_SECONDS)
+        at = random.uniform(*PAUSE_SECONDS[track])
         while at < plan.seconds - CALM_SECONDS:
             move = random.choices(choices, [each.weight for each in choices])[0]
             choice = move.choose(random, cast)
             events.append(Event(round(at, 2), move.name, choice))
-            at += float(choice.get("seconds", 0)) + move.takes + random.uniform(*PAUSE_SECONDS)
+            at += float(choice.get("seconds", 0)) + move.takes + random.uniform(*PAUSE_SECONDS[track])
     return replace(plan, events=tuple(sorted(events, key=lambda event: event.at)))
