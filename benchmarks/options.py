@@ -11,7 +11,7 @@ Compare Orderflow with what else there is, side by side in one run.
 Candidates run one after the other, alone with their broker, each from nothing through the same topic; in every round
 in another order. Tables give the median of the rounds and, in parentheses, the least and the greatest. CPU is that of
 all processes of a candidate; that of brokers is not counted. The same machine runs brokers, senders and candidates, so
-compare rows of one run, never two runs. A whole run takes the better part of an hour; progress goes to standard error.
+compare rows of one run, never two runs. A whole run takes about two hours; progress goes to standard error.
 
 examples:
   make bench                                        everything
