@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -77,23 +76,19 @@ def probe(place: Place, worker: Worker, rate: int, seconds: float) -> Probed:
 
     A probe that takes longer than GIVE_UP_SECONDS counts as that long. Raises RuntimeError if the sender fails.
     """
-    with ExitStack() as stack:
-        reader = None
-        if worker.changelog is not None:
-            reader = stack.enter_context(ChangelogReader(worker.changelog, PROBE_PREFIX))
-        begins: dict[str, float] = {}
-        waits, sent = _probe(place, worker, rate, seconds, begins)
-        if reader is None:
-            return Probed(waits, sent, [])
+    if worker.changelog is None:
+        return Probed(*_probe(place, worker, rate, seconds)[:2], [])
+    with ChangelogReader(worker.changelog, PROBE_PREFIX) as reader:
+        waits, sent, begins = _probe(place, worker, rate, seconds)
         reader.wait_for(set(begins), GIVE_UP_SECONDS)
         ends = dict.fromkeys(begins, time.monotonic()) | reader.seen
         return Probed(waits, sent, [(ends[customer] - at) * 1_000 for customer, at in begins.items()])
 
 
-def _probe(
-    place: Place, worker: Worker, rate: int, seconds: float, begins: dict[str, float]
-) -> tuple[list[float], float]:
+def _probe(place: Place, worker: Worker, rate: int, seconds: float) -> tuple[list[float], float, dict[str, float]]:
+    """Return the waits and the rate of `Probed`, and when each probe was sent."""
     assert worker.customer_url is not None
+    begins: dict[str, float] = {}
     questions = Questions()
     probers = [threading.Thread(target=_ask, args=(worker.customer_url, questions)) for _ in range(PROBERS)]
     for prober in probers:
@@ -124,7 +119,7 @@ def _probe(
         questions.end()
         for prober in probers:
             prober.join()
-    return questions.waits, sent
+    return questions.waits, sent, begins
 
 
 def _ask(url: str, questions: Questions) -> None:

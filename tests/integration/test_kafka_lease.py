@@ -17,7 +17,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from msgspec.structs import replace
 
 from app.engine.broker import LoadedRows
-from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable
+from app.engine.errors import EngineError, Fenced, Inconsistent, Refused, Unavailable, Unknown
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
@@ -260,15 +260,25 @@ async def test_a_refused_record_undoes_its_whole_step(kafka: LocalKafka) -> None
     assert committed(kafka, topics.dead_letters) == []
 
 
-async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(kafka: LocalKafka) -> None:
-    """The broker would commit the rest: each answer counts (here: a time too far in the future)."""
+NO_KEY_FOR_COMPACTION = ({"cleanup_policy": "compact"}, {"key": None}, Unknown, "the broker has a fault")
+TOO_FAR_AHEAD = (
+    *({"message_timestamp_type": "CreateTime"}, {"timestamp": 1 << 42}),
+    *(Refused, r"InvalidTimestamp.*clock of this machine"),
+)
+
+
+@pytest.mark.parametrize(("config", "change", "error", "words"), [NO_KEY_FOR_COMPACTION, TOO_FAR_AHEAD])
+async def test_a_record_refused_for_any_other_reason_undoes_its_whole_step_too(
+    kafka: LocalKafka, config: dict[str, str], change: dict[str, Any], error: type[EngineError], words: str
+) -> None:
+    """The broker would commit the rest: each answer counts."""
     settings = settings_for(kafka)
     topics = names(settings)
-    create_topic(kafka, topics.order_updates, message_timestamp_type="CreateTime")
+    create_topic(kafka, topics.order_updates, 1, **config)
     await ensure_topics(settings, topics)
     async with holding(settings) as lease:
-        with pytest.raises(Refused, match=r"InvalidTimestamp.*clock of this machine"):
-            await lease.commit(0, rows(a=1), [_of_tomorrow(update(topics, b"u")), letter(topics, b"d")])
+        with pytest.raises(error, match=words):
+            await lease.commit(0, rows(a=1), [replace(update(topics, b"u"), **change), letter(topics, b"d")])
 
     async with holding(settings, load=False) as after:
         assert await loaded(after) == {}

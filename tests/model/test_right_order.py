@@ -9,11 +9,10 @@ from app.settings import Settings
 from app.transports.kafka.lease import COMMIT_SHARE, TRANSACTION_TIMEOUT_MS
 from tests.model.kafka import Kafka
 from tests.model.partition import Broker, Wrong
-from tests.model.promises import PROMISES, shown_was_committed
+from tests.model.promises import ALL_BUT_SHOWN, shown_was_committed
 from tests.model.redis import Redis
 from tests.model.world import Model
 
-ALL_BUT_SHOWN = [kept for kept in PROMISES if kept is not shown_was_committed]
 ANY = None
 """Any number of faults."""
 

@@ -7,7 +7,7 @@ import pytest
 from tests.model.kafka import Kafka
 from tests.model.lane import TORN
 from tests.model.partition import Broker, Ids, Part, Wrong
-from tests.model.promises import Promise, counted_once, output_once, shown_was_committed
+from tests.model.promises import ALL_BUT_SHOWN, Promise, counted_once, output_once, shown_was_committed
 from tests.model.redis import Redis
 from tests.model.world import Model
 
@@ -97,6 +97,13 @@ def test_every_wrong_order_has_its_case() -> None:
     """None is only written down."""
     tried = set().union(*(case.broker.wrong for case in CASES))
     assert tried == set(Wrong) - {Wrong.NOT_TOLD_AGAIN}, "that one breaks no promise, it wedges"
+
+
+@pytest.mark.parametrize("broker", [Kafka(Wrong.LOADED_IN_PARTS), Redis(Wrong.LOADED_IN_PARTS)])
+def test_a_state_that_changes_while_it_is_loaded_is_never_counted(broker: Broker) -> None:
+    """Who is fenced while it loads would show rows of several steps, but can commit nothing made of them."""
+    found = Model(broker, (2,)).search(*ALL_BUT_SHOWN, most_faults=2)
+    assert found.trace is None, found.told()
 
 
 def test_a_share_that_a_lane_asked_about_must_be_told_again() -> None:

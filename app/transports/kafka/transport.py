@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
@@ -11,9 +10,10 @@ from app.topics import topics_for
 from app.transports.contract import OnAssigned, OnRevoked
 from app.transports.group_consumer import GroupConsumer, IdleFetcher
 from app.transports.kafka.broker import KafkaBroker
-from app.transports.kafka.connection import client_options, new_client, translated
+from app.transports.kafka.connection import new_client, translated
 from app.transports.kafka.membership import Membership
 from app.transports.kafka.provision import ensure_topics, wait_for_kafka
+from app.transports.kafka.reader import LATEST, list_offset
 from app.transports.kafka.sender import Sender
 from app.transports.kafka.snapshot import Snapshot
 
@@ -78,13 +78,12 @@ class KafkaTransport(driver.Transport):
             try:
                 await client.bootstrap()
                 partitions = (await client.fetch_all_metadata()).partitions_for_topic(topic) or ()
+                if partitions:
+                    await client.set_topics([topic])
+                ends = [await list_offset(client, topic, p, LATEST, settings.broker_timeout) for p in partitions]
             finally:
                 await client.close()
-            if not partitions:
-                return True
-            async with AIOKafkaConsumer(**client_options(settings)) as consumer:
-                ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
-        return not any(ends.values())
+        return not any(ends)
 
     @staticmethod
     def open_membership(settings: Settings, web_url: str, on_assigned: OnAssigned, on_revoked: OnRevoked) -> Membership:
