@@ -1,6 +1,7 @@
 """What all tests share: one real server of each broker per session, and a look at what they leave behind."""
 
 import gc
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,14 @@ import pytest
 from tests.contract.brokers.every import Servers
 from tests.contract.brokers.kafka import KafkaServer
 from tools.local_kafka import LocalKafka
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let every temporary folder be among those of pytest, which keeps those of its last three runs and no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("t")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ class LocalKafka(BrokerProcess):
             as_text(broker_properties(str(data), self._listeners, self._controller_port, self._properties))
         )
         log4j.write_text(LOG4J)
-        options = [f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars}/*"]
+        options = [f"-Dlog4j2.configurationFile={log4j}", f"-Djava.io.tmpdir={self.folder}", "-cp", f"{jars}/*"]
         if not (data / "meta.properties").exists():
             self._format([java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *options], config)
         return [java, f"-Xmx{self._heap}", "-XX:+ExitOnOutOfMemoryError", *options, "kafka.Kafka", str(config)]
