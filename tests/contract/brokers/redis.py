@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgpack
 import redis
 
-from app.engine.errors import EngineError
+from app.engine.errors import EngineError, Unavailable
 from app.settings import Settings
 from app.transports import transport_for
 from tests.contract.brokers.server import Read, Sent, Server
@@ -24,6 +24,7 @@ from tools.local_kafka import free_port
 
 PROGRAMS = ("redis-server", "valkey-server")
 START_SECONDS = 20
+OPEN_SECONDS = 90
 RETRY_SECONDS = 0.05
 AT_ONCE = 500
 
@@ -206,8 +207,7 @@ class StreamFeed:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="feed", daemon=True)
         self._thread.start()
-        self._entered = transport_for(settings.broker).open_sender(settings)
-        self._sender = self._run(self._entered.__aenter__())
+        self._sender = self._open()
 
     @property
     def delivered(self) -> int:
@@ -230,7 +230,7 @@ class StreamFeed:
         stem = f"{tag(self._settings)}:topic:{self._settings.topic_prefix}orders:{partition}"
         packed = msgpack.packb([[int(time.time() * 1000)], [key], [value], [list(headers)]], use_bin_type=False)
         self._written += 1
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + OPEN_SECONDS
         while True:
             try:
                 self._client.eval(APPEND, 3, stem, f"{stem}:offsets", f"{stem}:shop", self._written, packed)
@@ -242,6 +242,17 @@ class StreamFeed:
                 time.sleep(RETRY_SECONDS)
             else:
                 return
+
+    def _open(self) -> Any:
+        """Open a sender, however long a server may take to load what it has: a shop would come back too."""
+        deadline = time.monotonic() + OPEN_SECONDS
+        while True:
+            self._entered = transport_for(self._settings.broker).open_sender(self._settings)
+            try:
+                return asyncio.run_coroutine_threadsafe(self._entered.__aenter__(), self._loop).result()
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
 
     def finish(self, seconds: float) -> None:
         """Wait until everything is acknowledged."""

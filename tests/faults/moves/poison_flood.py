@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
 HUGE_BYTES = 1_200_000
+HUGE_RECORDS = 6  # an hour of them must fit into a server's memory
 DELIVERED_SECONDS = 90
 
 
@@ -31,7 +32,11 @@ class PoisonFlood(Move):
     def choose(self, random: Random, cast: Cast) -> Choice:
         """Draw which kind."""
         kind = random.choice(["undecodable", "invalid", "huge"])
-        return {"records": 20 if kind == "huge" else random.randrange(1_000, 6_000), "kind": kind, "seconds": 2.0}
+        return {
+            "records": HUGE_RECORDS if kind == "huge" else random.randrange(1_000, 6_000),
+            "kind": kind,
+            "seconds": 2.0,
+        }
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if all of them arrived."""
