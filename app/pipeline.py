@@ -125,7 +125,7 @@ class OrderPipeline:
         assert record.value is not None
         value = self._updates.render(key, record.value, change)
         event = change.event
-        headers = [("event_id", event.event_id.encode())]
+        headers: list[tuple[str, bytes | None]] = [("event_id", event.event_id.encode())]
         return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers)
 
     def _forwarded(self, record: Record, partition: int, home: int) -> Output:

@@ -44,8 +44,8 @@ class Lease(Protocol):
     def next_offset(self) -> int:
         """The offset from which to read on; known once `load` has ended."""
 
-    async def read(self, max_records: int) -> Batch | None:
-        """Return the records that follow the last ones read, waiting a little for some; None when there were none."""
+    async def read(self, max_records: int) -> Batch:
+        """Return the records that follow the last ones read; none when none came within a moment."""
 
     def write(self, outputs: Sequence[Output]) -> None:
         """Take outputs of the step under way, to be written with its commit; nothing is sent before."""

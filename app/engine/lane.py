@@ -177,13 +177,13 @@ class Lane:
             if batch is None:
                 continue
             self.end_offset = batch.end_offset
-            if not batch.records:
-                self.next_offset = batch.next_offset
-                continue
             offsets = batch.first_offset, batch.next_offset
             step = Step(self.partition, batch.records, *offsets, self._rows, lease.write, self._turns)
             yield step
-            await self._commit(lease, step)
+            if step.empty:
+                self.next_offset = batch.next_offset
+            else:
+                await self._commit(lease, step)
 
     async def _commit(self, lease: Lease, step: Step) -> None:
         try:

@@ -4,7 +4,8 @@ Every row is held encoded: bytes are a third of the size of objects and cost the
 that steps touched last are kept decoded as well, in two generations, so that hot keys are not parsed over and over.
 """
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from app.engine.table import Table, row_decoder
@@ -16,16 +17,19 @@ HOT_ROWS = 16_384
 class TableState:
     """The rows of one table in one partition."""
 
-    __slots__ = ("_hot", "_index", "_index_of", "_warm", "decode", "encoded", "name")
+    __slots__ = ("_due", "_due_of", "_hot", "_index", "_index_of", "_warm", "bytes", "decode", "encoded", "name")
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
         self.decode = row_decoder(table.row)
         self.encoded: dict[str, bytes] = {}
+        self.bytes = 0  # of all rows together, of tables with `due_of`
         self._hot: dict[str, Any] = {}
         self._warm: dict[str, Any] = {}
         self._index_of = table.index_of
         self._index: dict[str, str | tuple[str, ...]] = {}
+        self._due_of = table.due_of
+        self._due: list[tuple[float, str]] = []  # a heap; what a row no longer says is dropped when it comes up
 
     def get(self, key: str) -> Any:
         """Return the row of `key`, or None."""
@@ -39,22 +43,33 @@ class TableState:
         return None if encoded is None else self.decode(encoded)
 
     def load(self, key: str, encoded: bytes | None) -> None:
-        """Take a row as it was read back from the broker; None deletes it."""
+        """Take a committed row as bytes, as it was read back from the broker; None deletes it."""
+        if self._due_of is not None:
+            self.bytes += len(encoded or b"") - len(self.encoded.get(key, b""))
         if encoded is None:
+            self._hot.pop(key, None)
+            self._warm.pop(key, None)
             if self.encoded.pop(key, None) is not None and self._index_of is not None:
                 self._remove_from_index(key)
             return
         if self._index_of is not None and key not in self.encoded:
             self._add_to_index(key)
         self.encoded[key] = encoded
+        if self._due_of is not None:
+            self._add_due(key, self.decode(encoded))
 
-    def apply(self, rows: dict[str, Any], encoded: Iterable[tuple[str, bytes]]) -> None:
+    def apply(self, rows: dict[str, Any], encoded: Sequence[tuple[str, bytes]]) -> None:
         """Take the rows of a committed step, decoded and encoded."""
         if self._index_of is not None:
             known = self.encoded
             for key in rows:
                 if key not in known:
                     self._add_to_index(key)
+        if self._due_of is not None:
+            for key, new in encoded:
+                self.bytes += len(new) - len(self.encoded.get(key, b""))
+            for key, row in rows.items():
+                self._add_due(key, row)
         self.encoded.update(encoded)
         self._hot.update(rows)
         if len(self._hot) > HOT_ROWS:
@@ -64,6 +79,25 @@ class TableState:
         """Return the keys whose second key is `indexed`."""
         found = self._index.get(indexed, ())
         return (found,) if isinstance(found, str) else found
+
+    def due(self, now: float, most: int) -> list[str]:
+        """Return the keys of rows about which something was to be done by `now`, the longest due first."""
+        assert self._due_of is not None
+        found: list[tuple[float, str]] = []
+        while self._due and self._due[0][0] <= now and len(found) < most:
+            at, key = heapq.heappop(self._due)
+            row = self.get(key)
+            if row is not None and self._due_of(row) == at and (not found or found[-1] != (at, key)):
+                found.append((at, key))
+        for entry in found:  # they stay due until their rows say otherwise
+            heapq.heappush(self._due, entry)
+        return [key for _, key in found]
+
+    def _add_due(self, key: str, row: Any) -> None:
+        assert self._due_of is not None
+        at = self._due_of(row)
+        if at is not None:
+            heapq.heappush(self._due, (at, key))
 
     def _add_to_index(self, key: str) -> None:
         assert self._index_of is not None

@@ -22,10 +22,12 @@ class Table:
     """A named collection of rows, one part of it per partition.
 
     `row` is the type of the rows: a Struct, or anything that msgspec reads from JSON. `index_of`, where given, maps a
-    row's key to a second key under which the row can be found too (one to many). Rows must never be mutated after they
-    were put.
+    row's key to a second key under which the row can be found too (one to many). `due_of`, where given, tells when
+    something is to be done about a row (seconds since 1970; None: never), so that such rows are found without a search.
+    Rows must never be mutated after they were put.
     """
 
     name: str
     row: Any = Any
     index_of: Callable[[str], str] | None = None
+    due_of: Callable[[Any], float | None] | None = None

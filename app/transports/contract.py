@@ -38,14 +38,24 @@ class Membership(Protocol):
 
 
 class Sender(Protocol):
-    """Sends records from outside of steps, in the background, to the partition that the key belongs to."""
+    """Sends records from outside of steps, in the background."""
 
     @property
     def acknowledged(self) -> int:
         """How many records the broker has safely."""
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Take a record to be sent, waiting while too many are under way. Raises the engine's errors."""
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Take a record to be sent, waiting while too many are under way. Raises the engine's errors.
+
+        Without a `partition` it goes to the one that its key belongs to; without a key too, to each in turn.
+        """
 
     async def flush(self) -> None:
         """Wait until all that was taken is acknowledged. Raises the engine's errors."""

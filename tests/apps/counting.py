@@ -37,7 +37,7 @@ async def counting(steps: AsyncIterator[Step]) -> None:
             key = (record.key or b"").decode()
             counts.put(key, (counts.get(key) or 0) + 1)
             step.send(Output(app.topic_names.order_updates, step.partition, record.key, record.value))
-        longest = max(SECONDS.get(record.value or b"", 0.0) for record in step.records)
+        longest = max((SECONDS.get(record.value or b"", 0.0) for record in step.records), default=0.0)
         if longest:
             log.info("Partition %d: a step of %.0f s begins", step.partition, longest)
             await asyncio.sleep(longest)

@@ -112,9 +112,7 @@ async def read_batches(lease: Lease, count: int, max_records: int = 4_000, secon
     batches: list[Batch] = []
     async with asyncio.timeout(seconds):
         while sum(len(batch.records) for batch in batches) < count:
-            batch = await lease.read(max_records)
-            if batch is not None:
-                batches.append(batch)
+            batches.append(await lease.read(max_records))
     return batches
 
 

@@ -1,6 +1,7 @@
 """A step is committed whole or not at all, and a new owner finds exactly what was committed."""
 
 import asyncio
+import base64
 import random
 
 import pytest
@@ -68,6 +69,21 @@ async def test_a_step_may_consist_of_little(space: Space) -> None:
         await lease.commit(3, table(a=b"2"), [])
     assert await space.state() == ({("t", "a"): b"2"}, 3)
     assert await space.values(space.topics.order_updates) == [b"1", b"2"]
+
+
+async def test_a_deleted_row_is_gone(space: Space) -> None:
+    """For whoever reads the state and for the next owner; it can be written again, and others are left alone."""
+    async with space.holding() as lease:
+        await lease.commit(0, [("t", [("a", b"1"), ("b", b"2"), ("c", b"3")]), ("u", [("a", b"4")])], [])
+        many = [(f"k{number}", None) for number in range(2_500)]
+        await lease.commit(0, [("t", [("a", None), ("b", b"5"), *many]), ("never", [("was", None)])], [])
+        assert await space.snapshot() == {("t", "b"): b"5", ("t", "c"): b"3", ("u", "a"): b"4"}
+        await lease.commit(0, [("t", [("a", b"6"), ("c", None)])], [])
+    expected = {("t", "a"): b"6", ("t", "b"): b"5", ("u", "a"): b"4"}
+    assert (await space.state()).rows == expected
+    lease = await space.claim()
+    assert await loaded(lease) == expected
+    await lease.release()
 
 
 async def test_outputs_that_were_never_committed_are_gone(space: Space) -> None:
@@ -220,3 +236,17 @@ async def test_a_lease_can_be_released_at_any_point(space: Space) -> None:
     await asyncio.gather(read, return_exceptions=True)
     async with space.holding() as lease:
         await lease.commit(0, table(a=b"1"), [])
+
+
+async def test_the_row_of_the_largest_letter_is_committed(space: Space) -> None:
+    """A record of 16 MB that nothing makes smaller, and a mended one of 12 MB beside it, as text."""
+    row = b'"%s"' % base64.b64encode(random.Random(1).randbytes(28 << 20))
+    async with space.holding() as lease:
+        await lease.commit(0, [("t", [("a", b"1"), ("large", row), ("z", b"2")])], [])
+    rows, offset = await space.state()
+    assert offset == 0
+    assert set(rows) == {("t", "a"), ("t", "large"), ("t", "z")}
+    assert rows["t", "large"] == row
+    async with space.holding() as lease:
+        await lease.commit(0, [("t", [("large", None)])], [])
+    assert await space.state() == ({("t", "a"): b"1", ("t", "z"): b"2"}, 0)

@@ -10,14 +10,14 @@ import pytest
 
 from app.engine.broker import Lease
 from app.engine.errors import Fenced, Unknown
-from app.engine.step import Output
+from app.engine.step import EncodedRows, Output
 from tests.contract.space import Space, loaded, numbered, table
 
 ROUNDS = 40
 MOST_ROUNDS = 400
 
 
-def step(space: Space, name: str) -> tuple[list[tuple[str, list[tuple[str, bytes]]]], list[Output]]:
+def step(space: Space, name: str) -> tuple[EncodedRows, list[Output]]:
     """Return rows and outputs by which a step of this name can be told."""
     value = b'"%s"' % name.encode()
     outputs = [

@@ -81,7 +81,7 @@ async def test_an_idle_read_ends_soon_with_nothing(space: Space) -> None:
             begin = time.monotonic()
             batch = await lease.read(10)
             assert time.monotonic() - begin < 1.5
-            assert batch is None or not batch.records
+            assert not batch.records
             if batch is not None:
                 assert batch.next_offset == batch.end_offset == len(expected)
 
@@ -128,7 +128,7 @@ async def test_a_read_that_is_cancelled_loses_nothing(space: Space) -> None:
             except asyncio.CancelledError:
                 cancelled += 1
                 continue
-            found += batch.records if batch is not None else []
+            found += batch.records
     await sending
     assert cancelled > 10
     assert key_values(found) == sent
@@ -160,7 +160,7 @@ async def test_what_a_step_writes_to_its_own_source_comes_back(space: Space) -> 
         await lease.commit(back[-1].next_offset, table(a=b"2"), [])
     async with space.holding() as lease:
         batch = await lease.read(10)
-        assert batch is None or not batch.records
+        assert not batch.records
 
 
 async def test_other_partitions_are_not_read(space: Space) -> None:
@@ -170,4 +170,4 @@ async def test_other_partitions_are_not_read(space: Space) -> None:
     async with space.holding() as lease:
         assert [record.value for record in await read_records(lease, 1)] == [b"mine"]
         batch = await lease.read(10)
-        assert batch is None or not batch.records
+        assert not batch.records

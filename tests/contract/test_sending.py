@@ -38,9 +38,26 @@ async def test_records_arrive_as_they_were_sent(space: Space) -> None:
     assert key_values(await space.records(space.topics.orders)) == ODD
 
 
+async def test_a_record_can_be_sent_to_a_partition_with_headers(new_space: NewSpace) -> None:
+    """Whatever partition its key belongs to."""
+    space = await new_space(partitions=3)
+    orders, headers = space.topics.orders, (("h", b"\x00\xff"), ("h", b""))
+    async with space.transport.open_sender(space.settings) as sender:
+        for partition in (2, 0, 2):
+            await sender.send(orders, b"k", b"%d" % partition, headers, partition)
+        await sender.flush()
+    assert partition_of(b"k", 3) == 2
+    for partition, values in ((0, [b"0"]), (2, [b"2", b"2"])):
+        async with space.holding(partition) as lease:
+            records = await read_records(lease, len(values))
+            assert key_values(records) == [(b"k", value) for value in values]
+            assert [tuple(record.headers) for record in records] == [headers] * len(values)
+
+
 async def test_headers_and_times_of_a_step_arrive_as_they_were_given(space: Space) -> None:
     """A letter tells what became of a record in headers, some names several times; and when it was sent first."""
-    headers = [("h", b"\x00\xff"), ("h", b"again"), ("empty", b""), ("größe", "ß".encode())]
+    headers: list[tuple[str, bytes | None]] = [("h", b"\x00\xff"), ("h", b"again"), ("empty", b""), ("none", None)]
+    headers.append(("größe", "ß".encode()))
     now = int(time.time() * 1000)
     hour, day = now - 3_600_000, now - 86_400_000  # much older, and the broker's retention may be first to see them
     sent = [

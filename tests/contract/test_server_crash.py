@@ -110,7 +110,7 @@ async def _count(space: Space, total: int, quiet: asyncio.Lock) -> None:
             counted = found
             while counted < total:
                 batch = await lease.read(100)
-                if batch is None or not batch.records:
+                if not batch.records:
                     continue
                 outputs = [Output(space.topics.order_updates, 0, r.key, r.value) for r in batch.records]
                 after = counted + len(batch.records)

@@ -345,7 +345,7 @@ async def test_a_record_that_came_compressed_can_be_passed_on_whatever_its_size(
         letters = [Output(topics.dead_letters, 0, r.key, r.value, [("h", b"1"), ("i", b"2")]) for r in records]
         lease.write(letters)
         bare = Output(topics.dead_letters, 0, None, None)
-        odd = [Output(topics.dead_letters, 0, b"d", b"4", heavy), bare]  # type: ignore[arg-type]
+        odd = [Output(topics.dead_letters, 0, b"d", b"4", heavy), bare]
         await lease.commit(3, rows(a=1), odd)
     seen = committed(kafka, topics.dead_letters)
     assert [record.key for record in seen] == [b"a", b"b", b"c", b"d", None]

@@ -1,6 +1,7 @@
 """A broker in memory for tests of the engine alone: it keeps what `app.engine.broker` promises, or fails as told."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -109,18 +110,16 @@ class MemoryLease:
             yield LoadedRows(part, done, len(rows))
         self.next_offset = self._position = self._broker.offsets[self.partition]
 
-    async def read(self, max_records: int) -> Batch | None:
-        """Return what follows, or None when nothing came for a moment."""
+    async def read(self, max_records: int) -> Batch:
+        """Return what follows, or nothing when nothing came for a moment."""
         self._broker.called("read")
         source = self._broker.source[self.partition]
         first = self._position
         records = [record for record in source if record.offset >= first][: min(max_records, self._broker.batch_size)]
         if not records:
             self._broker.arrived.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._broker.arrived.wait(), 0.5)
-            except TimeoutError:
-                return None
             return Batch([], first, first, self._broker.end(self.partition))
         self._position = records[-1].offset + 1
         return Batch(records, first, self._position, self._broker.end(self.partition))
@@ -139,7 +138,10 @@ class MemoryLease:
             raise Fenced(f"partition {self.partition} was claimed by somebody else")
         for table, changed in rows:
             for key, value in changed:
-                self._broker.rows[self.partition][table, key] = value
+                if value is None:
+                    self._broker.rows[self.partition].pop((table, key), None)
+                else:
+                    self._broker.rows[self.partition][table, key] = value
         self._broker.offsets[self.partition] = next_offset
         self._broker.outputs += [*self._taken, *outputs]
         self._taken = []

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -37,7 +37,16 @@ class _FakeSender:
     def acknowledged(self) -> int:
         return len(self.sent) if self._silent_after is None else min(len(self.sent), self._silent_after)
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> None:
+        assert not headers
+        assert partition is None
         if self._fails_at == len(self.sent):
             raise Refused("topic orders may not be written by this client")
         self.sent.append((topic, key, value))

@@ -1,5 +1,6 @@
 """How records are packed into the entries of a stream: whatever was put in comes out, in order, at its offset."""
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +9,11 @@ from app.engine.step import Output
 from app.transports.redis_streams.entries import ENTRY_BYTES, ENTRY_RECORDS, Packer, StreamRecord, unpack
 
 KEYS = st.none() | st.binary(max_size=20)
-HEADERS = st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=10)), max_size=3)
+HEADERS = st.lists(st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=10)), max_size=3)
 RECORDS = st.lists(st.tuples(KEYS, KEYS, HEADERS, st.integers(0, 2**50)), min_size=1, max_size=30)
 
 
-def packed(records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]) -> list[StreamRecord]:
+def packed(records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]]) -> list[StreamRecord]:
     """Return what a reader finds, reading from offset 100."""
     packer = Packer()
     for key, value, headers, timestamp in records:
@@ -27,7 +28,7 @@ def packed(records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes
 
 @given(RECORDS)
 def test_records_come_out_as_they_went_in(
-    records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]],
+    records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]],
 ) -> None:
     """Key, value (null and empty are two things), headers and timestamp, in order, with offsets that have no gaps."""
     found = packed(records)
@@ -37,7 +38,7 @@ def test_records_come_out_as_they_went_in(
 
 @given(st.lists(RECORDS, max_size=4))
 def test_outputs_are_packed_as_records_are(
-    chunks: list[list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]],
+    chunks: list[list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]]],
 ) -> None:
     """Many at once, or one by one: the same records in the same order."""
     packer = Packer()
@@ -46,6 +47,14 @@ def test_outputs_are_packed_as_records_are(
     found = [record for _, content in packer.finish() for record in unpack(content, 0)]
     expected = [record for chunk in chunks for record in chunk]
     assert [(r.key, r.value, list(r.headers), r.timestamp) for r in found] == expected
+
+
+def test_a_headers_name_that_is_no_text_is_read_and_can_be_written() -> None:
+    """With replacement characters, as Kafka's clients read it: one odd record must not stop a partition."""
+    columns = ([1], [None], [b"v"], [[[b"caf\xe9", b"1"], [b"plain", None]]])
+    (record,) = unpack(msgpack.packb(columns), 0)
+    assert list(record.headers) == [("caf\ufffd", b"1"), ("plain", None)]
+    assert packed([(None, b"v", list(record.headers), 1)])[0].headers == record.headers
 
 
 @pytest.mark.parametrize("size", [0, 700, ENTRY_BYTES // 3, 2 * ENTRY_BYTES])

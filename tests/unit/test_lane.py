@@ -615,3 +615,24 @@ async def one_life(values: list[bytes], batch_size: int, faults: list[str]) -> N
     expected = {value.decode(): values.count(value) for value in values}
     assert bench.counts() == visible == expected
     assert [output.value for output in broker.outputs] == values
+
+
+async def test_a_step_comes_without_records_too_and_is_committed_only_if_it_led_to_something() -> None:
+    """For what is due by time: the offset stays where it was."""
+    seen = []
+
+    async def agent(steps: AsyncIterator[Step]) -> None:
+        async for step in steps:
+            seen.append(len(step.records))
+            if seen.count(0) == 2:
+                step.table("counts").put("due", 1)
+
+    bench = Bench(agent)
+    bench.broker.add(b"a")
+    bench.start()
+    await bench.until(bench.counts)
+    await bench.lane.stopped(1)
+    assert seen[0] == 1
+    assert bench.broker.calls.count("commit") == 2
+    assert bench.broker.offsets[0] == bench.lane.next_offset == bench.broker.end()
+    assert bench.counts() == {"due": 1}

@@ -46,7 +46,7 @@ class Handled:
     @property
     def rows(self) -> dict[str, dict[str, bytes]]:
         """The rows of the step, as they are committed."""
-        return {table: dict(rows) for table, rows in self.step.encoded()}
+        return {table: {key: row for key, row in rows if row is not None} for table, rows in self.step.encoded()}
 
     @property
     def updates(self) -> list[bytes | None]:
@@ -57,7 +57,7 @@ class Handled:
     def letters(self) -> list[tuple[bytes | None, str]]:
         """Value and cause of each dead letter."""
         return [
-            (output.value, dict(output.headers)["orderflow-cause"].decode())
+            (output.value, (dict(output.headers)["orderflow-cause"] or b"").decode())
             for output in self.step.outputs
             if output.topic == TOPICS.dead_letters
         ]

@@ -26,8 +26,21 @@ def second(key: str) -> str:
     return key.rpartition("/")[2]
 
 
+def due_if_odd(value: int) -> float | None:
+    """Return when something is to be done about a number."""
+    return float(value) if value % 2 else None
+
+
+def put_or_delete(step: Step, key: str, value: int | None) -> None:
+    """Put a number; None: delete it."""
+    if value is None:
+        step.table("numbers").delete(key)
+    else:
+        step.table("numbers").put(key, value)
+
+
 ROWS = Table("rows", Row)
-NUMBERS = Table("numbers", index_of=second)
+NUMBERS = Table("numbers", index_of=second, due_of=due_if_odd)
 
 
 def a_state() -> PartitionState:
@@ -43,6 +56,38 @@ def a_step(state: PartitionState, **more: Any) -> Step:
 def commit(step: Step) -> None:
     """Do what a lane does with a step once the broker has it."""
     step.publish(step.encoded())
+
+
+def test_what_is_due_waits_until_a_step_has_changed_it() -> None:
+    """A step that was not committed leaves it due; one under way does not see it twice."""
+    state = a_state()
+    for key, value in (("a", b"3"), ("b", b"5"), ("c", b"4"), ("d", b"9")):
+        state.load("numbers", key, value)
+    dropped = a_step(state)
+    assert dropped.table("numbers").due(8, 9) == ["a", "b"]
+    dropped.table("numbers").put("a", 0)
+    assert dropped.table("numbers").due(8, 9) == ["b"]
+    step = a_step(state)
+    assert step.table("numbers").due(8, 9) == ["a", "b"]
+    step.table("numbers").put("a", 7)
+    step.table("numbers").delete("b")
+    commit(step)
+    assert a_step(state).table("numbers").due(8, 9) == ["a"]
+
+
+def test_a_step_is_empty_until_it_has_led_to_something() -> None:
+    """Then there is nothing to commit."""
+    state = a_state()
+    assert a_step(state).empty
+    looking = a_step(state)
+    looking.table("numbers").get("a")
+    assert looking.empty
+    deleting, sending = a_step(state), a_step(state, write=lambda _: None)
+    deleting.table("numbers").delete("a")
+    sending.send_all([Output("t", 0, None, None)] * FLUSH_OUTPUTS)
+    assert sending.outputs == []
+    assert not deleting.empty
+    assert not sending.empty
 
 
 # --- a step -----------------------------------------------------------------------------------------------------------
@@ -169,14 +214,14 @@ def test_rows_are_found_by_their_second_key() -> None:
 
 KEYS = st.sampled_from(["x/1", "y/1", "z/1", "x/2", "y/2"])
 LOADS = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 9)), max_size=30)
-STEPS = st.lists(st.dictionaries(KEYS, st.integers(10, 19), max_size=4), max_size=6)
+STEPS = st.lists(st.dictionaries(KEYS, st.none() | st.integers(10, 19), max_size=4), max_size=6)
 
 
 @given(LOADS, STEPS, st.integers(1, 3))
 def test_a_table_is_the_dictionary_of_its_newest_rows(
-    loads: list[tuple[str, int | None]], steps: list[dict[str, int]], hot: int
+    loads: list[tuple[str, int | None]], steps: list[dict[str, int | None]], hot: int
 ) -> None:
-    """After any loads, deletions among them, and any steps: rows, their count and the second keys agree with a dict."""
+    """After any loads and steps, with deletions: rows, their count, second keys and what is due agree with a dict."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state_module, "HOT_ROWS", hot)
         state, expected = a_state(), dict[str, int]()
@@ -189,12 +234,18 @@ def test_a_table_is_the_dictionary_of_its_newest_rows(
         for changes in steps:
             step = a_step(state)
             for key, value in changes.items():
-                step.table("numbers").put(key, value)
+                put_or_delete(step, key, value)
+                assert step.table("numbers").get(key) == value
             commit(step)
-            expected |= changes
+            expected |= {key: value for key, value in changes.items() if value is not None}
+            expected = {key: value for key, value in expected.items() if changes.get(key, value) is not None}
     table: TableState = state.tables["numbers"]
     assert {key: table.get(key) for key in table.encoded} == expected
     assert state.row_count() == len(expected)
+    for now in (9, 12, 19):
+        due = [key for key, value in expected.items() if value <= now and value % 2]
+        assert table.due(now, 99) == sorted(due, key=lambda key: (expected[key], key))
+        assert table.due(now, 2) == table.due(now, 99)[:2]
     for wanted in ("1", "2", "3"):
         assert sorted(table.keys_of(wanted)) == sorted(key for key in expected if second(key) == wanted)
 

@@ -12,7 +12,7 @@ BATCH_BYTES = 4 << 20
 LARGE_BYTES = 1 << 20
 """A record above this is packed by itself, compressed: it may have come so, and be far beyond any limit without."""
 
-_NO_HEADERS: list[tuple[str, bytes]] = []
+_NO_HEADERS: list[tuple[str, bytes | None]] = []
 
 
 class Batches:
@@ -29,7 +29,7 @@ class Batches:
         partition: int,
         key: bytes | None,
         value: bytes | None,
-        headers: list[tuple[str, bytes]] = _NO_HEADERS,
+        headers: list[tuple[str, bytes | None]] = _NO_HEADERS,
         timestamp: int | None = None,
     ) -> None:
         """Add a record; `timestamp` in ms, None = now."""
@@ -48,8 +48,8 @@ class Batches:
         partition: int,
         key: bytes | None,
         value: bytes | None,
-        headers: list[tuple[str, bytes]],
-        timestamp: int | None,
+        headers: list[tuple[str, bytes | None]] = _NO_HEADERS,
+        timestamp: int | None = None,
     ) -> None:
         """Add a record as a compressed batch of its own, in its place among the others."""
         target = (topic, partition)
@@ -73,7 +73,7 @@ class Batches:
         return futures
 
 
-def is_large(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> bool:
+def is_large(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> bool:
     """Whether a record is to be compressed by itself."""
     size = len(key or b"") + len(value or b"")
     if len(headers) > 1:  # one is our own, and short

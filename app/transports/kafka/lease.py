@@ -19,7 +19,7 @@ from app.engine.errors import Fenced, Inconsistent, Refused, Unavailable, Unknow
 from app.engine.step import EncodedRows, Output
 from app.settings import Settings
 from app.topics import Topics
-from app.transports.kafka.batches import BATCH_BYTES, Batches, is_large
+from app.transports.kafka.batches import BATCH_BYTES, LARGE_BYTES, Batches, is_large
 from app.transports.kafka.connection import (
     REQUEST_TIMEOUT_MS,
     client_options,
@@ -236,7 +236,8 @@ class KafkaLease:
         for table, changed in rows:
             prefix = row_prefix(table)
             for key, value in changed:
-                batches.append(state, self.partition, prefix + key.encode(), value)
+                append = batches.append if value is None or len(value) <= LARGE_BYTES else batches.append_large
+                append(state, self.partition, prefix + key.encode(), value)
         batches.append(state, self.partition, OFFSET_KEY, encode_offset(next_offset))
         return await batches.send()
 

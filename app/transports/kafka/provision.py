@@ -28,8 +28,8 @@ BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
 
 USUAL_REPLICAS = 3
 
-DEAD_LETTER_BYTES = 2 * RECORD_BYTES
-"""A record that came compressed may be packed less well by us."""
+LETTER_BYTES = 2 * RECORD_BYTES
+"""A record that came compressed may be packed less well by us, and its letter's row may hold a mended one beside it."""
 
 
 def wanted_configs(topics: Topics) -> dict[str, dict[str, str]]:
@@ -37,11 +37,11 @@ def wanted_configs(topics: Topics) -> dict[str, dict[str, str]]:
     return {
         topics.orders: {"max.message.bytes": str(RECORD_BYTES)},
         topics.order_updates: {"max.message.bytes": str(RECORD_BYTES), **BROKERS_TIME},
-        topics.dead_letters: {"max.message.bytes": str(DEAD_LETTER_BYTES), "retention.ms": "-1", **BROKERS_TIME},
+        topics.dead_letters: {"max.message.bytes": str(LETTER_BYTES), "retention.ms": "-1", **BROKERS_TIME},
         topics.state: {
             **BROKERS_TIME,
             "cleanup.policy": "compact",
-            "max.message.bytes": str(RECORD_BYTES),
+            "max.message.bytes": str(LETTER_BYTES),
             "min.cleanable.dirty.ratio": "0.2",
             "segment.ms": str(3_600_000),
         },

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
@@ -43,20 +44,28 @@ class Sender:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Send a record to its key's partition (without one: to each in turn); waits while too many are under way.
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Send a record; waits while too many are under way. See `app.transports.contract.Sender`.
 
         Raises the engine's errors, also for records sent earlier.
         """
         assert self._producer is not None
         count = self._settings.partitions
-        partition = next(self._spread) % count if key is None else partition_of_key(key, count)
+        if partition is None:
+            partition = next(self._spread) % count if key is None else partition_of_key(key, count)
         with translated(f"sending to topic {topic}"):
             await self._room.acquire()
             self._raise_failure()
             if key is None and value is None:
                 value = b""  # aiokafka refuses a record of nothing; an empty value is as little an event
-            future = await self._producer.send(topic, value, key, partition)
+            future = await self._producer.send(topic, value, key, partition, headers=list(headers))
             future.add_done_callback(self._done)
 
     async def flush(self) -> None:

@@ -189,7 +189,7 @@ class Reader:
             for name, packed in found.items():
                 offset, timestamp, value, headers = msgpack.unpackb(packed, raw=True)
                 if feed.position <= offset < first:
-                    pairs = [(header.decode(), content) for header, content in headers or ()]
+                    pairs = [(header.decode(errors="replace"), content) for header, content in headers or ()]
                     rows.append(StreamRecord(offset, timestamp, name, None if value is False else value, pairs))
             if not cursor:
                 return sorted({row.offset: row for row in rows}.values(), key=lambda row: row.offset)

@@ -102,4 +102,4 @@ def unpack(packed: bytes, first_offset: int) -> Sequence[StreamRecord]:
 
 
 def _headers(packed: list[list[bytes]] | None) -> Headers:
-    return [(name.decode(errors="surrogateescape"), value) for name, value in packed] if packed else ()
+    return [(name.decode(errors="replace"), value) for name, value in packed] if packed else ()

@@ -186,7 +186,7 @@ class RedisLease:
         args: list[Any] = [self._worker, self._token, keys.group_field, self._next_offset, next_offset]
         args.append(self._settings.redis_retain)
         packed_rows = list(_pack_rows(rows))
-        args += [len(packed_rows), *packed_rows]
+        args += [len(packed_rows), *packed_rows, _pack_deleted(rows)]
         written, self._outputs = self._outputs, {}
         for (topic, partition), packer in written.items():
             names += [keys.stream(topic, partition), keys.offsets(topic, partition)]
@@ -221,12 +221,20 @@ class RedisLease:
             raise Unknown(f"{error}; claiming it again") from error
 
 
+def _pack_deleted(rows: EncodedRows) -> bytes:
+    """Return the fields of deleted rows as MessagePack, or nothing."""
+    fields = [f"{table}/{key}".encode() for table, changed in rows for key, row in changed if row is None]
+    return msgpack.packb(fields, use_bin_type=False) if fields else b""
+
+
 def _pack_rows(rows: EncodedRows) -> Any:
     """Yield the changed rows as MessagePack of field, row, field, row …, some thousands at a time."""
     flat: list[bytes] = []
     for table, changed in rows:
         prefix = table.encode() + b"/"
         for key, row in changed:
+            if row is None:
+                continue
             flat.append(prefix + key.encode())
             flat.append(row)
             if len(flat) >= 2 * ROWS_AT_ONCE:

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import secrets
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from app.engine.errors import Unavailable
@@ -37,6 +38,7 @@ FORGET_SECONDS = 3_600
 class _Waiting(NamedTuple):
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Sender:
@@ -68,20 +70,28 @@ class Sender:
             with contextlib.suppress(Exception):
                 await session.client.aclose()
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Send a record to its key's partition (without one: to each in turn); waits while too many are under way.
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Send a record; waits while too many are under way. See `app.transports.contract.Sender`.
 
         Raises the engine's errors, also for records sent earlier; `Unavailable` if the topic stays full.
         """
         count = self._settings.partitions
-        partition = next(self._spread) % count if key is None else partition_of_key(key, count)
+        if partition is None:
+            partition = next(self._spread) % count if key is None else partition_of_key(key, count)
         await self._room.acquire()
         self._raise_failure()
         target = (topic, partition)
         waiting = self._waiting.get(target)
         if waiting is None:
             waiting = self._waiting[target] = deque()
-        waiting.append(_Waiting(key, value))
+        waiting.append(_Waiting(key, value, headers))
         task = self._tasks.get(target)
         if task is None or task.done():
             self._tasks[target] = asyncio.create_task(self._run(topic, partition, waiting))
@@ -100,11 +110,11 @@ class Sender:
                     await asyncio.sleep(LINGER_SECONDS)
                 packer, count, size = Packer(), 0, 0
                 while waiting and count < ENTRY_RECORDS and size < ENTRY_BYTES:
-                    key, value = waiting[0]
+                    key, value, headers = waiting[0]
                     size += len(key or b"") + len(value or b"")
                     if count and size > ENTRY_BYTES:
                         break
-                    packer.add(key, value, (), None)
+                    packer.add(key, value, headers, None)
                     waiting.popleft()
                     count += 1
                 (entry,) = packer.finish()

@@ -67,8 +67,11 @@ class KafkaView:
     def _catch_up(self, partition: int) -> dict[bytes, bytes]:
         for record in self._log.read_on():
             assert record.key is not None
-            assert record.value is not None
-            self._newest.setdefault(record.partition, {})[record.key] = record.value
+            newest = self._newest.setdefault(record.partition, {})
+            if record.value is None:
+                newest.pop(record.key, None)
+            else:
+                newest[record.key] = record.value
         return self._newest.get(partition, {})
 
     def offset(self, partition: int) -> int | None:

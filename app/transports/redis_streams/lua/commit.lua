@@ -8,6 +8,7 @@
 -- ARGV  1 worker  2 token  3 field group:G  4 offset that must be committed now  5 next offset
 --       6 records of the source that are kept after all groups have read them
 --       7 number of row lists, then each: MessagePack of field, row, field, row …
+--       then MessagePack of the fields that are deleted, or nothing
 --       then for each entry of outputs: index of its stream in KEYS, count, packed records, records to keep (-1: all)
 -- Returns {'ok'}, {'fenced', owner} or {'stale', committed offset}; in the latter two cases nothing has changed
 
@@ -29,7 +30,7 @@ for index = 5, #KEYS, 2 do
 end
 
 -- From here on nothing may fail. What might all the same (see `add`) comes first, while nothing is counted yet.
-local outputs = 8 + tonumber(ARGV[7])
+local outputs = 9 + tonumber(ARGV[7])
 for at = outputs, #ARGV, 4 do
   local index = tonumber(ARGV[at])
   local last = ends[index] + tonumber(ARGV[at + 1])
@@ -39,10 +40,16 @@ end
 for index, last in pairs(ends) do
   redis.call('HSET', KEYS[index + 1], 'end', string.format('%.0f', last))
 end
-for at = 8, outputs - 1 do
+for at = 8, outputs - 2 do
   local rows = cmsgpack.unpack(ARGV[at])
   for i = 1, #rows, 1000 do -- Lua's stack holds no more than some thousands
     redis.call('HSET', KEYS[4], unpack(rows, i, math.min(i + 999, #rows)))
+  end
+end
+if ARGV[outputs - 1] ~= '' then
+  local deleted = cmsgpack.unpack(ARGV[outputs - 1])
+  for i = 1, #deleted, 1000 do
+    redis.call('HDEL', KEYS[4], unpack(deleted, i, math.min(i + 999, #deleted)))
   end
 end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[5])
