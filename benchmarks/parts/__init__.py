@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from benchmarks.bench import Bench
-from benchmarks.parts import latency, memory, pipeline, recovery, scaling, simple, start
+from benchmarks.parts import floods, latency, memory, pipeline, recovery, scaling, simple, start
 
 PARTS: Mapping[str, Callable[[Bench, str], None]] = MappingProxyType(
     {
         "simple": simple.run,
         "pipeline": pipeline.run,
+        "floods": floods.run,
         "recovery": recovery.run,
         "latency": latency.run,
         "start": start.run,
