@@ -2,10 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from functools import cache
 
 from agents import orders
+from app.commands import dead_letters as dead_letters_commands
 from app.commands import dump, emit, foreign, show
+from app.delivery.actions import ACTION_HEADER, Action, encode_action
+from app.delivery.checks import Checks, load_check
 from app.delivery.dead_letters import DeadLetters
 from app.engine.clock import Clock
 from app.engine.errors import EngineError
@@ -16,6 +20,7 @@ from app.tables import TABLES
 from app.transports import transport_for
 from app.version import VERSION
 from app.web.routes import add_api
+from models.retry import RetryPolicy
 
 
 @cache
@@ -35,13 +40,41 @@ def compose(settings: Settings) -> OrderflowApp:
     clock = Clock()
     transport = transport_for(settings.broker)
     app = OrderflowApp(settings, transport, clock)
+    topic = app.topic_names.orders
+
+    async def ask(actions: Iterable[tuple[int, Action]]) -> None:
+        async with transport.open_sender(settings) as sender:
+            for partition, action in actions:
+                header = (ACTION_HEADER, action.deed.encode())
+                await sender.send(topic, None, encode_action(action), [header], partition)
+            await sender.flush()
+
     for named in TABLES:
         app.step_table(named.table, named.help)
-    dead_letters = DeadLetters(app.topic_names.dead_letters, app.topic_names.orders, settings.app_id, VERSION)
-    orders.register(app, OrderPipeline(app.topic_names, settings.partitions, dead_letters, clock))
-    app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port)))
+    orders.register(app, _pipeline(app, settings, clock))
+    app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port), ask))
     foreign.drop_foreign()
-    emit.register(app, lambda: transport.open_sender(settings), app.topic_names.orders)
+    emit.register(app, lambda: transport.open_sender(settings), topic)
     show.register(app, lambda: transport.open_state(settings))
     dump.register(app, lambda: transport.open_state(settings))
+    dead_letters_commands.register(
+        app, lambda: transport.open_state(settings), lambda: transport.open_sender(settings), topic, settings.app_id
+    )
     return app
+
+
+def _pipeline(app: OrderflowApp, settings: Settings, clock: Clock) -> OrderPipeline:
+    topics = app.topic_names
+    checks = None
+    if settings.check is not None:
+        checks = Checks(load_check(settings.check), settings.check_at_once, settings.check_timeout)
+    return OrderPipeline(
+        topics,
+        settings.partitions,
+        DeadLetters(topics.dead_letters, topics.orders, settings.app_id, VERSION),
+        clock,
+        RetryPolicy(settings.retry_attempts, highest_ceiling=settings.retry_longest, total=settings.retry_total),
+        settings.letters_days * 86_400,
+        settings.letters_mb << 20,
+        checks,
+    )

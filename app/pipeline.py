@@ -4,25 +4,31 @@ One bad record never spoils its batch: whatever happens to it, the others go on,
 """
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
+from app.delivery.actions import ACTION_HEADER, read_action
+from app.delivery.checks import Checks, Failures
 from app.delivery.dead_letters import DeadLetters, Failure, failure_of
+from app.delivery.desk import LETTER_HEADER, Desk, event_of
+from app.delivery.desk import failure_of as failure_of_event
+from app.delivery.draft import Draft
+from app.delivery.fault import Fault
 from app.engine.clock import Clock
 from app.engine.step import Output, Record, Step
+from app.engine.table import encode_row
 from app.order_updates import OrderUpdates
-from app.topics import OUTCOMES_TABLE, Topics, partition_of
-from models.aggregates import AGGREGATES
-from models.aggregates.aggregate import Aggregate
+from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.order import DUPLICATE, Change, Order, apply, order_key
+from models.letters import HeldOrder, Letter
+from models.order import DUPLICATE, Change, Order, apply, has_accepted, may_come_later, order_key
+from models.retry import RetryPolicy
 
 log = logging.getLogger(__name__)
-
-ORDERS_TABLE = "orders"
 
 DEAD_LETTER = "dead_letter:"
 """What the names of outcomes begin with that are causes of dead letters."""
@@ -30,128 +36,365 @@ DEAD_LETTER = "dead_letter:"
 CHUNK = 500
 """Records validated and folded at once: about 10 ms, for which heartbeats, readers and other lanes wait."""
 
+MAKE_ROOM_AT_ONCE = 8_000
+"""Letters that are looked at in one step to delete some: twice as many as it can add."""
+
+DUE_AT_ONCE = 1_000
+"""Letters that are tried in one step besides its records; the next step goes on."""
+
+FOUND_AT_ONCE = 4_000
+"""Letters that are found to be due in one step: most of them closed ones, which are deleted then."""
+
+KEEP_SECONDS = 7 * 86_400.0
+"""How long letters are kept after they were closed."""
+
+LETTER_BYTES = 128 << 20
+"""What the letters of a partition may take together."""
+
+RETRY = RetryPolicy()
+
+NO_FAULTS: Sequence[Fault | None] = ()
+
 FORWARDED_FROM = "orderflow-forwarded-from"
 """Header of a record that was sent on to the partition of its customer: `topic/partition/offset` it came from."""
 
-
-class _Decided(NamedTuple):
-    """What records lead to: the orders' rows, their changes, what is to be sent, and what became of each record."""
-
-    orders: dict[str, Order]
-    changes: list[Change]
-    outputs: list[Output]
-    outcomes: list[str]
+T = TypeVar("T")
 
 
 class OrderPipeline:
     """Handles the steps of all partitions of one application with `partitions` partitions."""
 
-    def __init__(self, topics: Topics, partitions: int, dead_letters: DeadLetters, clock: Clock) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        partitions: int,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        policy: RetryPolicy = RETRY,
+        keep_seconds: float = KEEP_SECONDS,
+        most_letter_bytes: int = LETTER_BYTES,
+        checks: Checks | None = None,
+    ) -> None:
         self._topics = topics
         self._partitions = partitions
-        self._dead_letters = dead_letters
         self._clock = clock
+        self._checks = checks
+        self._most_letter_bytes = most_letter_bytes
         self._updates = OrderUpdates()
+        self._desk = Desk(dead_letters, partitions, policy, keep_seconds, self._accept, clock)
 
     async def handle(self, step: Step) -> None:
-        """Work through a step's records in order."""
-        outcomes: Counter[str] = Counter()
+        """Work through a step's records in order, then through what is due."""
+        work = _Work(step, self._clock.now())
         for start in range(0, len(step.records), CHUNK):
             await step.turn()
             records = step.records[start : start + CHUNK]
-            self._put(step, records, parse_events([record.value for record in records]), outcomes)
-        _tell_of_letters(step, outcomes)
-        counts = step.table(OUTCOMES_TABLE)
-        for outcome, count in outcomes.items():
-            counts.put(outcome, (counts.get(outcome) or 0) + count)
+            events = parse_events([record.value for record in records])
+            faults = NO_FAULTS if self._checks is None else await self._checked(work, events, self._checks)
+            await self._take(work, records, events, faults)
+        self._make_room(work)
+        work.find_due()
+        await self._try_due(work)
+        _tell_of_letters(step, work.outcomes)
+        if work.outcomes:
+            counts = step.table(OUTCOMES_TABLE)
+            for outcome, count in work.outcomes.items():
+                counts.put(outcome, (counts.get(outcome) or 0) + count)
 
-    def _put(
-        self, step: Step, records: Sequence[Record], events: Sequence[Event | EventError], outcomes: Counter[str]
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    async def _checked(self, work: "_Work", events: Sequence[Event | EventError], checks: Checks) -> list[Fault | None]:
+        """Return what a team's check has against each event that may be applied here."""
+        step, draft = work.step, Draft(work.step)
+
+        def wanted(event: Event | EventError) -> Event | None:
+            if isinstance(event, EventError) or partition_of(event.customer_id, self._partitions) != step.partition:
+                return None
+            key = order_key(event.customer_id, event.order_id)
+            order = draft.order(key)
+            return None if order is not None and has_accepted(order, event.event_id) else event
+
+        return await checks.faults([wanted(event) for event in events], work.failures)
+
+    async def _take(
+        self,
+        work: "_Work",
+        records: Sequence[Record],
+        events: Sequence[Event | EventError],
+        faults: Sequence[Fault | None],
     ) -> None:
-        """Put what records lead to into the step: all of it, once nothing of it can fail any more."""
-        try:
-            decided = self._decide(step, records, events)
-            totals = [(step.table(each.name), _folded(each, step, decided.changes)) for each in AGGREGATES]
-        except Exception as error:  # the one guard: a fault of our own must cost one record, not the stream
-            if len(records) > 1:
-                for record, event in zip(records, events, strict=True):
-                    self._put(step, [record], [event], outcomes)
-                return
-            log.exception("Partition %d offset %d: the handler failed", step.partition, records[0].offset)
-            decided, totals = self._failed(step, records[0], failure_of(error, events[0])), []
-        step.table(ORDERS_TABLE).update(decided.orders)
-        for table, rows in totals:
-            table.update(rows)
-        step.send_all(decided.outputs)
-        outcomes.update(decided.outcomes)
-
-    def _failed(self, step: Step, record: Record, failure: Failure) -> _Decided:
-        return _Decided({}, [], [self._letter(record, step.partition, failure)], [_outcome(failure)])
-
-    def _decide(self, step: Step, records: Sequence[Record], events: Sequence[Event | EventError]) -> _Decided:
-        """Return what records lead to, changing nothing yet."""
-        partition, orders = step.partition, step.table(ORDERS_TABLE)
-        rows: dict[str, Order] = {}
-        changes: list[Change] = []
-        outputs: list[Output] = []
-        outcomes: list[str] = []
-        for record, event in zip(records, events, strict=True):
+        """Take records in order; in one draft as far as that goes."""
+        done = 0
+        while done < len(records):
+            draft = Draft(work.step)
             try:
-                if isinstance(event, EventError):
-                    raise event
-                customer_id = event.customer_id
+                stop, order = self._decide(draft, records, events, faults, done)
+                work.put(draft)
+            except Exception as error:  # the one guard: a fault of our own must cost one record, not the stream
+                if done + 1 < len(records) and len(records) > 1:
+                    for place in range(done, len(records)):
+                        one = slice(place, place + 1)
+                        await self._take(work, records[one], events[one], faults[one])
+                    return
+                record, event = records[done], events[done]
+                log.exception("Partition %d offset %d: the handler failed", work.step.partition, record.offset)
+                draft = Draft(work.step)
+                key = _key_of(event)
+                queue = draft.held_order(key).queue if key is not None else ()
+                if queue:
+                    self._desk.park(draft, record, queue[0], event)
+                else:
+                    self._desk.arrive(draft, record, failure_of(error, event))
+                work.put(draft)
+                return
+            if order is not None:
+                self._let_waiting_follow(work, order)
+            if work.due:
+                await self._try_due(work)
+            done = stop
+
+    def _decide(
+        self,
+        draft: Draft,
+        records: Sequence[Record],
+        events: Sequence[Event | EventError],
+        faults: Sequence[Fault | None],
+        start: int,
+    ) -> tuple[int, str | None]:
+        """Decide on records from `start` on, up to one from which more follows before the next record is taken.
+
+        Returns where the next one is, and the key of an order whose waiting events follow now. Something else that
+        follows, as from an action, is among what is due once the draft is put.
+        """
+        step, desk = draft.step, self._desk
+        partition, orders, held = step.partition, step.table(ORDERS_TABLE), step.table(HELD_TABLE)
+        rows = draft.orders
+        for place in range(start, len(records)):
+            record, event = records[place], events[place]
+            if record.headers and self._is_ours(draft, record):
+                return place + 1, None
+            customer_id = event.customer_id
+            if customer_id is not None:
                 home = partition_of(customer_id, self._partitions)
                 if home != partition:
-                    outputs.append(self._forwarded(record, partition, home))
-                    outcomes.append("forwarded")
+                    draft.outputs.append(self._forwarded(record, partition, home))
+                    draft.outcomes.append("forwarded")
                     continue
-                key = order_key(customer_id, event.order_id)
-                change = apply(rows.get(key) or orders.get(key), event)
-            except EventError as error:
-                failure = _failure(error)
-                outputs.append(self._letter(record, partition, failure))
-                outcomes.append(_outcome(failure))
+            key = _key_of(event)
+            concerned: HeldOrder | None = None if key is None else draft.held.get(key) or held.get(key)
+            if concerned is not None and concerned.queue:
+                desk.park(draft, record, concerned.queue[0], event)
                 continue
-            if change is DUPLICATE:
-                outcomes.append("duplicate")
+            if isinstance(event, EventError):
+                desk.arrive(draft, record, failure_of_event(event))
                 continue
-            rows[key] = change.after
-            changes.append(change)
-            outputs.append(self._update(record, partition, key, change))
-            outcomes.append("accepted")
-        return _Decided(rows, changes, outputs, outcomes)
+            assert key is not None
+            if concerned is not None and concerned.waiting and desk.is_waiting(draft, key, event.event_id):
+                draft.outcomes.append("duplicate")
+                continue
+            if faults and (fault := faults[place]) is not None:
+                desk.arrive(draft, record, fault)
+                continue
+            accepted = self._apply(draft, record, event, key, rows.get(key) or orders.get(key))
+            if accepted and concerned is not None and concerned.waiting:
+                return place + 1, key
+        return len(records), None
 
-    def _update(self, record: Record, partition: int, key: str, change: Change) -> Output:
+    def _apply(self, draft: Draft, record: Record, event: Event, key: str, order: Order | None) -> bool:
+        """Apply an event to its order as it stands; returns whether it was accepted."""
+        try:
+            change = apply(order, event)
+        except EventError as error:
+            early = self._desk.is_early(error.cause) and may_come_later(order, event.event_type)
+            self._desk.arrive(draft, record, failure_of_event(error), early=early)
+            return False
+        if change is DUPLICATE:
+            draft.outcomes.append("duplicate")
+            return False
         assert record.value is not None
-        value = self._updates.render(key, record.value, change)
+        self._accept(draft, key, record.value, change)
+        return True
+
+    def _is_ours(self, draft: Draft, record: Record) -> bool:
+        """Take a record that is no order's event: a letter sent on by another partition, or an action on letters."""
+        for name, value in record.headers:
+            if name == LETTER_HEADER:
+                self._desk.receive(draft, value or b"")
+                return True
+            if name == ACTION_HEADER:
+                self._act(draft, record)
+                return True
+        return False
+
+    def _act(self, draft: Draft, record: Record) -> None:
+        action = read_action(record.value)
+        if action is None:
+            text = f"it has the header {ACTION_HEADER}, but is no action on letters"
+            self._desk.arrive(draft, record, Failure("invalid_event", text))
+            return
+        if action.app != self._desk.app_id:
+            return  # on letters of another application that reads the same topic
+        for name in action.letters:
+            if action.deed == "purge":
+                done = self._desk.purge(draft, name, action.by, action.at)
+            else:
+                done = self._desk.redrive(draft, name, action.by, action.at, action.value)
+            if not done:
+                draft.outcomes.append("action_refused")
+
+    def _accept(self, draft: Draft, key: str, value: bytes, change: Change) -> None:
+        draft.orders[key] = change.after
+        draft.changes.append(change)
         event = change.event
         headers: list[tuple[str, bytes | None]] = [("event_id", event.event_id.encode())]
-        return Output(self._topics.order_updates, partition, event.customer_id.encode(), value, headers)
+        update = self._updates.render(key, value, change)
+        topic = self._topics.order_updates
+        draft.outputs.append(Output(topic, draft.step.partition, event.customer_id.encode(), update, headers))
+        draft.outcomes.append("accepted")
 
     def _forwarded(self, record: Record, partition: int, home: int) -> Output:
         origin = f"{self._topics.orders}/{partition}/{record.offset}".encode()
         headers = [*record.headers, (FORWARDED_FROM, origin)]
         return Output(self._topics.orders, home, record.key, record.value, headers, record.timestamp)
 
-    def _letter(self, record: Record, partition: int, failure: Failure) -> Output:
-        return self._dead_letters.letter(record, partition, failure, self._clock.now())
+    # --- letters ------------------------------------------------------------------------------------------------------
+
+    def _let_waiting_follow(self, work: "_Work", key: str) -> None:
+        """Try the waiting events of an order that has just accepted one, in order, until all of them must wait on."""
+        tried = 0
+        while tried < len(waiting := work.held(key).waiting):
+            name = waiting[tried]
+            accepted = self._alone(work, name, partial(self._desk.attempt, name=name, waited=True))
+            if accepted is not None:
+                tried = 0
+            elif tried < len(left := work.held(key).waiting) and left[tried] == name:
+                tried += 1
+
+    def _make_room(self, work: "_Work") -> None:
+        """Delete letters while all of them together take more than they may: old ones, closed ones before open ones.
+
+        For a parked one the head of its queue goes, and those behind it follow. The topic of dead letters keeps all.
+        """
+        table = work.step.table(LETTERS_TABLE)
+        excess = table.committed_bytes - self._most_letter_bytes
+        if excess <= 0:
+            return
+        by_state: dict[bool, dict[str, None]] = {False: {}, True: {}}
+        for name in table.oldest(MAKE_ROOM_AT_ONCE):
+            head = self._desk.head_of(Draft(work.step), name)
+            by_state[work.letter(head).open][head] = None
+        closed = opened = 0
+        for name in (*by_state[False], *by_state[True]):
+            letter = work.letter(name)
+            if letter.open:
+                self._alone(work, name, partial(self._desk.evict, name=name, by="the limit of ORDERS_LETTERS_MB"))
+                opened += 1
+            else:
+                closed += 1
+            table.delete(name)
+            excess -= len(encode_row(letter))
+            if excess <= 0:
+                break
+        log.warning(
+            "Partition %d: ORDERS_LETTERS_MB is reached: old letters, %d closed and %d open ones, are deleted",
+            *(work.step.partition, closed, opened),
+        )
+
+    async def _try_due(self, work: "_Work") -> None:
+        """Try what is due, and what follows from that, but not without end."""
+        while work.due and work.tries_left > 0:
+            await work.step.turn()
+            names = work.take_due(CHUNK)
+            faults: Sequence[Fault | None] = [None] * len(names)
+            if self._checks is not None:
+                events = [event_of(work.letter(name)) for name in names]
+                wanted = [None if isinstance(event, EventError) else event for event in events]
+                faults = await self._checks.faults(wanted, work.failures)
+            for name, fault in zip(names, faults, strict=True):
+                accepted = self._alone(work, name, partial(self._desk.attempt, name=name, fault=fault))
+                if accepted is not None:
+                    self._let_waiting_follow(work, accepted)
+
+    def _alone(self, work: "_Work", name: str, act: Callable[[Draft], T]) -> T | None:
+        """Do something with one letter, by itself: if it fails, it is that letter which has failed."""
+        draft = Draft(work.step)
+        try:
+            result = act(draft)
+            work.put(draft)
+        except Exception as error:
+            log.exception("Partition %d: the handler failed on letter %s", work.step.partition, name)
+            draft = Draft(work.step)
+            self._desk.fail(draft, name, failure_of(error, None))
+            work.put(draft)
+            return None
+        return result
 
 
-def _folded(aggregate: Aggregate[Any], step: Step, changes: Sequence[Change]) -> dict[str, Any]:
-    """Return the rows of an aggregate that changes of orders lead to."""
-    table, rows = step.table(aggregate.name), {}
-    for key, added in aggregate.contributions(changes).items():
-        row = table.get(key)
-        rows[key] = added if row is None else aggregate.merge(row, added)
-    return rows
+def _key_of(event: Event | EventError) -> str | None:
+    if event.customer_id is None or event.order_id is None:
+        return None
+    return order_key(event.customer_id, event.order_id)
 
 
-def _failure(error: EventError) -> Failure:
-    return Failure(error.cause, error.message, error.event_type, error.event_id, error.order_id, error.customer_id)
+class _Work:
+    """What there is to do in a step, and what came of it."""
 
+    def __init__(self, step: Step, now: float) -> None:
+        self.step = step
+        self.outcomes: Counter[str] = Counter()
+        self.due: deque[tuple[str, str]] = deque()
+        self.tries_left = DUE_AT_ONCE
+        self.failures = Failures()
+        self._now = now
 
-def _outcome(failure: Failure) -> str:
-    return f"{DEAD_LETTER}{failure.cause}"
+    def put(self, draft: Draft) -> None:
+        """Put a draft into the step, and remember what is due because of it."""
+        draft.put()
+        self.outcomes.update(draft.outcomes)
+        for name, letter in draft.letters.items():
+            if letter is not None and letter.due_at is not None and letter.due_at <= self._now:
+                self.due.append((LETTERS_TABLE, name))
+        for key, held in draft.held.items():
+            if held.following:
+                self.due.append((HELD_TABLE, key))
+
+    def find_due(self) -> None:
+        """Add what became due since the last steps."""
+        for table in (LETTERS_TABLE, HELD_TABLE):
+            self.due.extend((table, key) for key in self.step.table(table).due(self._now, FOUND_AT_ONCE))
+
+    def held(self, key: str) -> HeldOrder:
+        """Return which letters concern an order."""
+        return Draft(self.step).held_order(key)
+
+    def letter(self, name: str) -> Letter:
+        """Return a letter that must be there."""
+        return Draft(self.step).known_letter(name)
+
+    def take_due(self, most: int) -> list[str]:
+        """Return letters that are to be tried now, each once; those that were closed long enough are deleted."""
+        names: dict[str, None] = {}
+        while self.due and len(names) < most and self.tries_left > 0:
+            table, key = self.due.popleft()
+            name = self._letter_due(key) if table == LETTERS_TABLE else self._follower(key)
+            if name is not None:
+                names[name] = None
+                self.tries_left -= 1
+        return list(names)
+
+    def _letter_due(self, name: str) -> str | None:
+        letters = self.step.table(LETTERS_TABLE)
+        letter: Letter | None = letters.get(name)
+        if letter is None or letter.due_at is None or letter.due_at > self._now:
+            return None
+        if not letter.open:
+            letters.delete(name)
+            return None
+        return name
+
+    def _follower(self, key: str) -> str | None:
+        held = self.held(key)
+        return held.queue[0] if held.following and held.queue else None
 
 
 def _tell_of_letters(step: Step, outcomes: Counter[str]) -> None:
@@ -160,11 +403,11 @@ def _tell_of_letters(step: Step, outcomes: Counter[str]) -> None:
         name.removeprefix(DEAD_LETTER): n for name, n in sorted(outcomes.items()) if name.startswith(DEAD_LETTER)
     }
     if letters:
+        first, last = step.first_offset, step.next_offset - 1
         log.warning(
-            "Partition %d, offsets %d to %d: %d dead letters (%s)",
+            "Partition %d, %s: %d dead letters (%s)",
             step.partition,
-            step.first_offset,
-            step.next_offset - 1,
+            f"offsets {first} to {last}" if step.records else "of before",
             sum(letters.values()),
             ", ".join(f"{cause} {count}" for cause, count in letters.items()),
         )

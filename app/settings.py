@@ -43,6 +43,19 @@ class Settings(BaseSettings):
         "stop", description="what to do when records were deleted from the orders topic before they were read"
     )
 
+    check: str | None = Field(
+        None, description="package.module:function, an async function that is called with each event before it counts"
+    )
+    check_timeout: float = Field(10.0, gt=0, le=600, description="seconds that one call of the check may take")
+    check_at_once: int = Field(64, ge=1, le=10_000, description="calls of the check under way at once, per worker")
+    retry_attempts: int = Field(5, ge=1, le=1_000, description="how often an event is tried that fails for the moment")
+    retry_longest: float = Field(300.0, gt=0, description="longest pause between two tries, in seconds")
+    retry_total: float = Field(3_600.0, gt=0, description="seconds after which an event is not tried any more")
+    letters_days: float = Field(7.0, ge=0, description="days that closed dead letters are kept")
+    letters_mb: int = Field(
+        128, ge=1, description="megabytes that the letters of a partition may take; beyond that the oldest are deleted"
+    )
+
     embedded_fsync: Literal["always", "everysec"] = Field(
         "always", description="when the embedded server's file is synced: with every commit, or once a second"
     )

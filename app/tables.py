@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from app.engine.table import Table
-from app.pipeline import ORDERS_TABLE
-from app.topics import OUTCOMES_TABLE
+from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE
 from models.aggregates import AGGREGATES
+from models.letters import HeldOrder, Letter
 from models.order import Order
 
 
@@ -21,12 +21,22 @@ def order_id_of(key: str) -> str:
     return key.rpartition("\x1f")[2]
 
 
+def _due_at(letter: Letter) -> float | None:
+    return letter.due_at
+
+
+def _following(held: HeldOrder) -> float | None:
+    return 0.0 if held.following else None
+
+
 TABLES = (
     NamedTable(Table(ORDERS_TABLE, Order, index_of=order_id_of), "one row per order: status, money, items, events"),
     *(
         NamedTable(Table(aggregate.name, aggregate.row), f"{aggregate.name}: totals over all their orders")
         for aggregate in AGGREGATES
     ),
+    NamedTable(Table(LETTERS_TABLE, Letter, due_of=_due_at), "dead letters: events that were not accepted, and why"),
+    NamedTable(Table(HELD_TABLE, HeldOrder, due_of=_following), "orders that have open dead letters, and which"),
     NamedTable(
         Table(OUTCOMES_TABLE, int), "how many records were accepted, duplicates, forwarded, or dead letters by cause"
     ),

@@ -1,8 +1,11 @@
-"""Every name of a topic, and the partition of a key. Pure; knows no broker."""
+"""Every name of a topic and of a table that is no aggregate, and the partition of a key. Pure; knows no broker."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
+ORDERS_TABLE = "orders"
+LETTERS_TABLE = "dead_letters"
+HELD_TABLE = "held_orders"
 OUTCOMES_TABLE = "outcomes"
 
 

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from app.engine.table import row_decoder
-from app.pipeline import ORDERS_TABLE
-from app.topics import OUTCOMES_TABLE
-from models import order
+from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE
+from models import letters, order
 from models.aggregates import AGGREGATES, customers, revenue
 from models.keys import split_key
 from models.order import order_view
@@ -56,8 +55,18 @@ def _revenue_view(key: str, row: revenue.Revenue) -> dict[str, Any]:
     return {"currency": split_key(key)[0]} | revenue.view(key, row)
 
 
+def _held_view(key: str, row: letters.HeldOrder) -> dict[str, Any]:
+    customer_id, order_id = split_key(key)
+    return {"order_id": order_id, "customer_id": customer_id, "queue": row.queue, "waiting": row.waiting}
+
+
 def _one_place_only(_a: Any, _b: Any) -> Any:
-    raise AssertionError("an order has its row in one partition only")
+    raise AssertionError("such a row is in one partition only")
+
+
+def _later(a: letters.Letter, b: letters.Letter) -> letters.Letter:
+    """Return what is newer of a letter that is on its way between two partitions, and seen in both."""
+    return max(a, b, key=lambda letter: letter.history[-1].at if letter.history else letter.last_failed_at)
 
 
 def _outcome_view(key: str, count: int) -> dict[str, Any]:
@@ -74,6 +83,8 @@ VIEWS: Mapping[str, TableView] = MappingProxyType(
         **{each.name: TableView(row_decoder(each.row), each.view, each.merge) for each in AGGREGATES},
         customers.AGGREGATE.name: TableView(row_decoder(customers.Customer), customers.view, customers.merge, str),
         revenue.AGGREGATE.name: TableView(row_decoder(revenue.Revenue), _revenue_view, revenue.merge),
+        LETTERS_TABLE: TableView(row_decoder(letters.Letter), letters.letter_view, _later),
+        HELD_TABLE: TableView(row_decoder(letters.HeldOrder), _held_view, _one_place_only, _order_customer),
         OUTCOMES_TABLE: TableView(row_decoder(int), _outcome_view, _add),
     }
 )

@@ -31,6 +31,28 @@ TRANSITIONS: Final[Mapping[tuple[str | None, str], Status]] = MappingProxyType(
 )
 """(status, event type) -> next status. What is not here is not allowed."""
 
+
+def _later_types() -> Mapping[str | None, frozenset[str]]:
+    """Return for each status the types that some path of the table leads to, and that are not allowed at once."""
+    edges: dict[str | None, set[str]] = {}
+    for (status, _), after in TRANSITIONS.items():
+        edges.setdefault(status, set()).add(after)
+    allowed: dict[str | None, set[str]] = {status: set() for status in edges}
+    for status, event_type in TRANSITIONS:
+        allowed[status].add(event_type)
+    later = {}
+    for status in edges:
+        reached, ahead = set[str](), [status]
+        while ahead:
+            new = edges.get(ahead.pop(), set()) - reached
+            reached |= new
+            ahead += new
+        later[status] = frozenset(set().union(*(allowed.get(each, set()) for each in reached)) - allowed[status])
+    return MappingProxyType(later)
+
+
+_LATER: Final = _later_types()
+
 OPEN: Final = frozenset({"created", "paid", "shipped"})
 """The statuses of an order that is not done with."""
 
@@ -124,6 +146,11 @@ def apply(order: Order | None, event: Event) -> Change | Literal[Duplicate.DUPLI
     return Change(event, order, after, 0, refund)
 
 
+def may_come_later(order: Order | None, event_type: str) -> bool:
+    """Whether an event of a type that the order refuses now could be accepted after others: it came too early."""
+    return event_type in _LATER.get(None if order is None else order.status, ())
+
+
 def _create(event: Event) -> Change:
     if event.event_type != "order.created":
         raise _refusal(event, "unknown_order", f"customer {shown(event.customer_id)} has no such order")
@@ -165,6 +192,11 @@ def _refusal(event: Event, cause: Cause, message: str) -> Refusal:
         order_id=event.order_id,
         customer_id=event.customer_id,
     )
+
+
+def has_accepted(order: Order, event_id: str) -> bool:
+    """Whether the order has accepted an event of that id."""
+    return event_id in order.events[::3]
 
 
 def events_of(order: Order) -> Iterator[tuple[str, str, str]]:

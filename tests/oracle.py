@@ -5,6 +5,8 @@ It reads the topic as it stands at the end, forwarded copies included. Its autho
 leave something open (a missing event_type, a refund of zero), it follows them, so there it proves nothing.
 """
 
+import base64
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +14,10 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NamedTuple
 
-from tests.oracle_events import DECIMALS, RefusedError, event_of, minor_units, partition_of
+from tests.oracle_events import DECIMALS, RefusedError, event_of, minor_units, partition_of, readable
 
 FORWARDED_FROM = "orderflow-forwarded-from"
+ACTION = "orderflow-action"
 MAX_EVENTS = 1_000
 
 TRANSITIONS = {
@@ -27,6 +30,20 @@ TRANSITIONS = {
     ("shipped", "order.refunded"): "shipped",
     ("delivered", "order.refunded"): "delivered",
 }
+LATER = {
+    None: {"order.paid", "order.shipped", "order.delivered", "order.cancelled", "order.refunded"},
+    "created": {"order.shipped", "order.delivered", "order.refunded"},
+    "paid": {"order.delivered"},
+    "shipped": set[str](),
+    "delivered": set[str](),
+    "cancelled": set[str](),
+    "refunded": set[str](),
+}
+"""By an order's status: what it refuses now, but could accept after other events. Those wait."""
+
+EARLY = {"unknown_order", "illegal_transition"}
+MAX_WAITING = 100
+MAX_QUEUE = 1_000
 CLOSED = {"delivered", "cancelled", "refunded"}
 
 Row = dict[str, Any]
@@ -44,7 +61,7 @@ class LogRecord(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """An event that counted, and the order (as readers see it) right after it."""
+    """An event that counted, and the order (as readers see it) right after it. `offset` is that of its own record."""
 
     offset: int
     customer_id: str
@@ -58,52 +75,258 @@ class Expected:
     """What must be found. Rows are in the shape of the HTTP interface, by table and key.
 
     Keys: orders (customer_id, order_id), customers (customer_id,), products (sku,), revenue (currency, start).
-    `accepted` lists each partition's events in the order of its log. `problems` are faults of the log itself: records
-    that were not forwarded as they should have been.
+    `accepted` lists each partition's events in the order in which they counted. `dead_letters` has the causes of those
+    that were refused for good, each time anew, `letters` the state of all. `problems` are faults of the log itself:
+    records that were not forwarded as they should have been.
     """
 
     tables: dict[str, dict[Key, Row]] = field(default_factory=dict)
     accepted: dict[int, list[Accepted]] = field(default_factory=dict)
-    dead_letters: dict[tuple[int, int], str] = field(default_factory=dict)
+    dead_letters: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    letters: dict[tuple[int, int], str] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+
+
+class Taken(NamedTuple):
+    """What a record led to: events that count now (its own, then such as had waited for it), and what is refused now.
+
+    Refused are records with their causes: the record itself, or one that had waited.
+    """
+
+    accepted: list[Accepted]
+    refused: list[tuple[LogRecord, str]]
+
+
+Place = tuple[int, int]
+
+
+@dataclass(eq=False)
+class _Letter:
+    """An open letter: its record, the value that is taken now, its state, and the order that it is kept under."""
+
+    record: LogRecord
+    value: bytes | None
+    key: Key | None
+    state: str
+
+    @property
+    def place(self) -> Place:
+        return self.record.partition, self.record.offset
+
+
+@dataclass
+class _Held:
+    """Letters of an order: a queue that stands still behind its head, and the early events that wait, as they came."""
+
+    queue: list[_Letter] = field(default_factory=list)
+    waiting: list[_Letter] = field(default_factory=list)
 
 
 class Oracle:
     """Is given the records of a topic with so many partitions, each partition in order, and says what becomes of each.
 
-    It keeps the orders as they stand, what was forwarded, and counts; not what it was given.
+    It keeps the orders as they stand, what was forwarded, letters and their states, and counts. It knows actions on
+    letters, but no mended event that belongs to another order, and no check that fails for the moment.
     """
 
     def __init__(self, topic: str, partitions: int) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.letters: dict[Place, str] = {}
         self._topic = topic
         self._partitions = partitions
         self._orders: dict[Key, _Order] = {}
+        self._open: dict[Place, _Letter] = {}
+        self._held: dict[Key, _Held] = {}
         self._misplaced: list[tuple[LogRecord, int]] = []
         self._copies: list[LogRecord] = []
 
-    def take(self, record: LogRecord) -> Accepted | str | None:
-        """Return the accepted event, the cause of the dead letter, or None: it was forwarded, or seen before."""
-        if FORWARDED_FROM in dict(record.headers):
+    def take(self, record: LogRecord) -> Taken:
+        """Return what a record leads to."""
+        taken = Taken([], [])
+        headers = dict(record.headers)
+        if ACTION in headers:
+            self._act(taken, json.loads(record.value or b""))
+            return taken
+        if FORWARDED_FROM in headers:
             self._copies.append(record)
-        try:
-            event = event_of(record.value)
-            right = partition_of(event["customer_id"].encode(), self._partitions)
+        customer, order = readable(record.value)
+        if customer is not None:
+            right = partition_of(customer.encode(), self._partitions)
             if right != record.partition:
                 self._misplaced.append((record, right))
                 self.outcomes["forwarded"] += 1
-                return None
+                return taken
+        key = None if customer is None or order is None else (customer, order)
+        held = self._held_of(key)
+        if held.queue:
+            if len(held.queue) < MAX_QUEUE:
+                self._set(self._letter(record, key), "parked", held.queue)
+            else:
+                self._dead(taken, self._letter(record, key), "too_many_parked")
+        else:
+            self._take(taken, record, key, held)
+        if key is not None and not held.queue and not held.waiting:
+            del self._held[key]
+        return taken
+
+    def _take(self, taken: Taken, record: LogRecord, key: Key | None, held: _Held) -> None:
+        """Decide on a record that nothing holds up."""
+        try:
+            event = event_of(record.value)
+            if event["event_id"] in [event_of(waiting.value)["event_id"] for waiting in held.waiting]:
+                self.outcomes["duplicate"] += 1
+                return
             order = _apply(self._orders, event)
         except RefusedError as refused:
-            self.outcomes[f"dead_letter:{refused}"] += 1
-            return str(refused)
+            self._fail(taken, self._letter(record, key), str(refused))
+            return
         if order is None:
             self.outcomes["duplicate"] += 1
-            return None
+            return
+        self._accept(taken, record, record.value, event, order)
+        self._try_waiting(taken, held)
+
+    def _accept(
+        self, taken: Taken, record: LogRecord, value: bytes | None, event: dict[str, Any], order: "_Order"
+    ) -> None:
+        assert value is not None
         self.outcomes["accepted"] += 1
-        assert record.value is not None
-        return Accepted(record.offset, event["customer_id"], event["event_id"], record.value, order.view())
+        taken.accepted.append(Accepted(record.offset, event["customer_id"], event["event_id"], value, order.view()))
+
+    # --- letters ---
+
+    def _held_of(self, key: Key | None) -> _Held:
+        return _Held() if key is None else self._held.setdefault(key, _Held())
+
+    def _letter(self, record: LogRecord, key: Key | None) -> _Letter:
+        letter = self._open[record.partition, record.offset] = _Letter(record, record.value, key, "new")
+        return letter
+
+    def _set(self, letter: _Letter, state: str, among: list[_Letter] | None = None) -> None:
+        """Set a letter's state, with what is counted then, and put it among others."""
+        letter.state = self.letters[letter.place] = state
+        if state in ("parked", "waiting"):
+            self.outcomes[state] += 1
+        if among is not None:
+            among.append(letter)
+
+    def _leave(self, letter: _Letter) -> None:
+        held = self._held_of(letter.key)
+        for those in (held.queue, held.waiting):
+            if letter in those:
+                those.remove(letter)
+
+    def _close(self, letter: _Letter, state: str) -> None:
+        self._leave(letter)
+        self._set(letter, state)
+        del self._open[letter.place]
+
+    def _fail(self, taken: Taken, letter: _Letter, cause: str) -> None:
+        """Let a letter's event be refused: for now, or for good."""
+        waiting = self._held_of(letter.key).waiting
+        if cause in EARLY and len(waiting) < MAX_WAITING and self._may_come_later(event_of(letter.value)):
+            self._leave(letter)
+            self._set(letter, "waiting", waiting)
+        else:
+            self._dead(taken, letter, cause)
+
+    def _dead(self, taken: Taken, letter: _Letter, cause: str) -> None:
+        queue = self._held_of(letter.key).queue
+        self.outcomes[f"dead_letter:{cause}"] += 1
+        taken.refused.append((letter.record, cause))
+        if cause != "invalid_event" or letter.key is None:
+            self._leave(letter)
+            self._set(letter, "dead")
+        elif queue and queue[0] is not letter:  # one that had waited, while others stand behind what was the head
+            self._leave(letter)
+            queue.append(letter)
+            letter.state = self.letters[letter.place] = "parked"
+        else:
+            self._leave(letter)
+            queue.insert(0, letter)
+            self._set(letter, "dead")
+
+    def _try_waiting(self, taken: Taken, held: _Held) -> None:
+        """Try what waits from the first on, and from the first again whenever one counts."""
+        again = True
+        while again:
+            again = False
+            for letter in list(held.waiting):
+                event = event_of(letter.value)
+                try:
+                    order = _apply(self._orders, event)
+                except RefusedError as refused:
+                    if str(refused) not in EARLY or not self._may_come_later(event):
+                        self._dead(taken, letter, str(refused))
+                    continue
+                self._close(letter, "resolved")
+                if order is None:
+                    self.outcomes["duplicate"] += 1
+                    continue
+                self._accept(taken, letter.record, letter.value, event, order)
+                again = True
+                break
+
+    def _may_come_later(self, event: dict[str, Any]) -> bool:
+        order = self._orders.get((event["customer_id"], event["order_id"]))
+        return event["event_type"] in LATER[order.status if order else None]
+
+    # --- actions on letters ---
+
+    def _act(self, taken: Taken, action: dict[str, Any]) -> None:
+        mended = None if action.get("value") is None else base64.b64decode(action["value"])
+        due, keys = list[_Letter](), list[Key]()
+        for name in action["letters"]:
+            partition, offset = map(int, name.split("-"))
+            letter = self._open.get((partition, offset))
+            if letter is None or (action["deed"] == "redrive" and letter.state == "parked"):
+                self.outcomes["action_refused"] += 1
+            elif action["deed"] == "purge":
+                self._close(letter, "purged")
+                self.outcomes["purged"] += 1
+                keys += [letter.key] if letter.key else []
+            else:
+                letter.value = letter.value if mended is None else mended
+                self.outcomes["redriven"] += 1
+                due += [letter] if self._is_head(letter) else []
+        while due or keys:
+            followers = [self._held_of(key).queue[:1] for key in dict.fromkeys(keys)]
+            due += [head for heads in followers for head in heads if head.state == "parked"]
+            tried, due, keys = due, [], []
+            for letter in tried:
+                self._try(taken, letter)
+                keys += [letter.key] if letter.key else []
+
+    def _is_head(self, letter: _Letter) -> bool:
+        """Let a redriven letter be the head of its order's queue, if nothing else is: else it is parked."""
+        queue = self._held_of(letter.key).queue
+        if queue and queue[0] is not letter:
+            self._leave(letter)
+            queue.append(letter)
+            letter.state = self.letters[letter.place] = "parked"
+            return False
+        if letter.key is not None:
+            self._leave(letter)
+            queue.insert(0, letter)
+        letter.state = "retrying"
+        return True
+
+    def _try(self, taken: Taken, letter: _Letter) -> None:
+        """Try the event of a letter that is the head of its order's queue, or of no order at all."""
+        try:
+            event = event_of(letter.value)
+            assert letter.key == (event["customer_id"], event["order_id"]), "it was mended to be another order's"
+            order = _apply(self._orders, event)
+        except RefusedError as refused:
+            self._fail(taken, letter, str(refused))
+            return
+        self._close(letter, "resolved")
+        if order is None:
+            self.outcomes["duplicate"] += 1
+            return
+        self._accept(taken, letter.record, letter.value, event, order)
+        self._try_waiting(taken, self._held_of(letter.key))
 
     def problems(self) -> list[str]:
         """Return what is wrong with the topic itself: records that were not forwarded as they should have been."""
@@ -123,11 +346,11 @@ def expect(records: Iterable[LogRecord], topic: str, partitions: int) -> Expecte
     expected = Expected(accepted={partition: [] for partition in range(partitions)})
     oracle = Oracle(topic, partitions)
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
-        found = oracle.take(record)
-        if isinstance(found, str):
-            expected.dead_letters[record.partition, record.offset] = found
-        elif found is not None:
-            expected.accepted[record.partition].append(found)
+        taken = oracle.take(record)
+        expected.accepted[record.partition] += taken.accepted
+        for refused, cause in taken.refused:
+            expected.dead_letters.setdefault((refused.partition, refused.offset), []).append(cause)
+    expected.letters = oracle.letters
     expected.outcomes = oracle.outcomes
     expected.problems = oracle.problems()
     expected.tables = {"orders": dict(oracle.orders())} | oracle.totals()

@@ -5,6 +5,7 @@ Like the oracle it shares no code with models/ or app/.
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -49,6 +50,25 @@ def event_of(value: bytes | None) -> dict[str, Any]:
     except (AssertionError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise RefusedError("invalid_event") from error
     return event
+
+
+def readable(value: bytes | None) -> tuple[str | None, str | None]:
+    """Return the customer and the order that a record names, whatever else is wrong with it; None where it does not."""
+    if value is None or len(value) > MAX_VALUE_BYTES:
+        return None, None
+    try:
+        record = _json(value)
+    except RefusedError:
+        return None, None
+    if not isinstance(record, dict):
+        return None, None
+    ids: list[str | None] = []
+    for name in ("customer_id", "order_id"):
+        try:
+            ids.append(_id(record.get(name)))
+        except AssertionError:
+            ids.append(None)
+    return ids[0], ids[1]
 
 
 def _json(value: bytes) -> Any:
@@ -137,6 +157,13 @@ def minor_units(value: Any, decimals: int) -> int:
     nearest = amount.to_integral_value()
     assert abs(amount - nearest) <= (Decimal("1e-6") if isinstance(value, Decimal) else 0)
     return int(nearest)
+
+
+def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> bytes:
+    """Return what the last header of that name holds; fails if there is none, or nothing in it."""
+    content = dict(headers)[name]
+    assert content is not None, f"header {name} holds nothing"
+    return content
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -5,6 +5,7 @@ Faust would start a worker service around a command; a plain run ends without it
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from typing import Any, ClassVar, NoReturn
@@ -16,6 +17,9 @@ from app.engine.errors import EngineError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as a shell has it."""
+
+CLOSED_PIPE = 141
+"""Exit code when whoever reads the output has seen enough: 128 + SIGPIPE."""
 
 
 class Command(AppCommand):
@@ -42,6 +46,10 @@ class Command(AppCommand):
             code = error.exit_code
         except KeyboardInterrupt:
             code = INTERRUPTED
+        except BrokenPipeError:
+            # What is still in the buffer must have somewhere to go when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = CLOSED_PIPE
         sys.exit(code)
 
     def complain(self, message: str) -> None:

@@ -9,8 +9,7 @@ from faust.cli import argument, option
 
 from app.commands._command import Command
 from app.commands._state import TABLE, OpenState, print_rows, read_rows
-from app.pipeline import ORDERS_TABLE
-from app.topics import partition_of
+from app.topics import ORDERS_TABLE, partition_of
 from app.views import VIEWS, can_be_id
 from models.aggregates import revenue
 from models.errors import shown

@@ -11,6 +11,8 @@ from app.engine.step import Output, Record
 
 STACKTRACE_BYTES = 8 * 1024
 TEXT_BYTES = 1024
+MESSAGE_CHARACTERS = 500
+STACKTRACE_CHARACTERS = 8_000
 READABLE = ("event_type", "event_id", "order_id", "customer_id")
 TIMESTAMP_TYPES = {0: b"CreateTime", 1: b"LogAppendTime"}
 
@@ -27,11 +29,29 @@ class Failure(NamedTuple):
     stacktrace: str | None = None
 
 
-def failure_of(error: Exception, event: object | None) -> Failure:
+def failure_of(error: BaseException, event: object | None) -> Failure:
     """Return the failure for an unexpected error of our own code while handling `event`."""
     readable = {name: getattr(event, name, None) for name in READABLE}
-    stacktrace = "".join(traceback.format_exception(error))
-    return Failure("handler_failed", f"{type(error).__name__}: {error}", **readable, stacktrace=stacktrace)
+    try:
+        stacktrace = _text("".join(traceback.format_exception(error)))[-STACKTRACE_CHARACTERS:]
+    except Exception:  # noqa: BLE001 - as in message_of
+        stacktrace = None
+    return Failure("handler_failed", message_of(error, name=True), **readable, stacktrace=stacktrace)
+
+
+def message_of(error: BaseException, *, name: bool = False) -> str:
+    """Return what an error says, no longer than a letter's message may be; with the error's `name` before it."""
+    try:
+        told = str(error)
+    except Exception:  # noqa: BLE001 - a team's own class may do anything
+        told = "(it cannot be told as text)"
+    text = _text(f"{type(error).__name__}: {told}" if name else told)
+    return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _text(text: str) -> str:
+    """Return text that can be encoded: an error may quote what is no text at all."""
+    return text.encode(errors="replace").decode()
 
 
 class DeadLetters(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 from app.engine.table import Table, row_decoder
 
 HOT_ROWS = 16_384
+SPARE_DUE = 1_000
 """Decoded rows per generation, table and partition."""
 
 
@@ -96,8 +97,14 @@ class TableState:
     def _add_due(self, key: str, row: Any) -> None:
         assert self._due_of is not None
         at = self._due_of(row)
-        if at is not None:
-            heapq.heappush(self._due, (at, key))
+        if at is None:
+            return
+        heapq.heappush(self._due, (at, key))
+        if len(self._due) > 2 * len(self.encoded) + SPARE_DUE:  # most of them are of rows that say otherwise by now
+            rows = ((key, self.get(key)) for key in dict.fromkeys(key for _, key in self._due))
+            known = ((self._due_of(row), key) for key, row in rows if row is not None)
+            self._due = [(at, key) for at, key in known if at is not None]
+            heapq.heapify(self._due)
 
     def _add_to_index(self, key: str) -> None:
         assert self._index_of is not None

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.pipeline import ORDERS_TABLE
+from app.topics import ORDERS_TABLE
 from app.views import VIEWS, can_be_id
 from app.web.answers import answer
 from app.web.errors import ApiError, bad_parameter, unknown

@@ -6,11 +6,18 @@ A query is sent from worker to worker as it is: a path and parameters, see `path
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any, ClassVar, Protocol
 
+import msgspec
+
+from app.delivery.figures import Figures, figures_of, merge
+from app.delivery.selecting import Selection, place_of
 from app.engine.state import TableState
-from app.views import VIEWS
+from app.engine.table import row_decoder
+from app.views import VIEWS, TableView
 from app.web.errors import ApiError, bad_parameter
+from models.letters import Letter
 
 SLICE = 2_000
 """Rows looked at before others get their turn: a few ms."""
@@ -28,6 +35,10 @@ class Query(Protocol):
     def table(self) -> str:
         """The name of the table."""
 
+    @property
+    def view(self) -> TableView:
+        """How the rows that it yields are read and added up."""
+
     def parameters(self) -> dict[str, str]:
         """Return what the query says besides its kind and table."""
 
@@ -36,10 +47,21 @@ class Query(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ByKey:
-    """The row of a key."""
+class _OfTable:
+    """A query that yields rows of its table."""
 
     table: str
+
+    @property
+    def view(self) -> TableView:
+        """That of the table."""
+        return VIEWS[self.table]
+
+
+@dataclass(frozen=True, slots=True)
+class ByKey(_OfTable):
+    """The row of a key."""
+
     key: str
 
     kind: ClassVar[str] = "key"
@@ -56,10 +78,9 @@ class ByKey:
 
 
 @dataclass(frozen=True, slots=True)
-class BySecondKey:
+class BySecondKey(_OfTable):
     """All rows of a second key (of an order id, for instance)."""
 
-    table: str
     key: str
 
     kind: ClassVar[str] = "second-key"
@@ -75,10 +96,39 @@ class BySecondKey:
 
 
 @dataclass(frozen=True, slots=True)
-class ByRange:
+class BySelection(_OfTable):
+    """The letters of a selection that come after one of them (its id; "": from the first on), at most so many."""
+
+    selection: Selection
+    after: str
+    most: int
+
+    kind: ClassVar[str] = "selection"
+
+    def parameters(self) -> dict[str, str]:
+        """Return them."""
+        selection = msgspec.json.encode(self.selection).decode()
+        return {"selection": selection, "after": self.after, "most": str(self.most)}
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Letter]]:
+        """Yield the letters, in the order of their records."""
+        after = place_of(self.after) if self.after else (-1, -1)
+        found: dict[str, Letter] = {}
+        encoded, ids = rows.encoded, self.selection.ids
+        named = [(key, encoded[key]) for key in ids if key in encoded] if ids else list(encoded.items())
+        for count, (key, row) in enumerate(named, 1):
+            if place_of(key) > after and self.selection.matches(key, letter := rows.decode(row)):
+                found[key] = letter
+            if not count % SLICE:
+                await asyncio.sleep(0)
+        for key in nsmallest(self.most, found, key=place_of):
+            yield key, found[key]
+
+
+@dataclass(frozen=True, slots=True)
+class ByRange(_OfTable):
     """The sums of the rows from key `first` up to, but without, `end`: of all whose first `width` characters agree."""
 
-    table: str
     first: str
     end: str
     width: int
@@ -107,6 +157,36 @@ class ByRange:
             yield key, row
 
 
+def _not_shown(_key: str, _row: Figures) -> dict[str, Any]:
+    raise AssertionError("figures are shown as of a moment, by whoever has asked for them")
+
+
+@dataclass(frozen=True, slots=True)
+class CountOf:
+    """How many letters of each kind there are at `now`, in one row."""
+
+    table: str
+    now: float
+
+    kind: ClassVar[str] = "count"
+    key: ClassVar[str] = "letters"
+    view: ClassVar[TableView] = TableView(row_decoder(Figures), _not_shown, merge)
+
+    def parameters(self) -> dict[str, str]:
+        """Return the time."""
+        return {"now": repr(self.now)}
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Figures]]:
+        """Yield the counts of a partition."""
+        found = figures_of((), self.now)
+        encoded = list(rows.encoded.values())
+        for start in range(0, len(encoded), SLICE):
+            letters = map(rows.decode, encoded[start : start + SLICE])
+            found = merge(found, figures_of(letters, self.now))
+            await asyncio.sleep(0)
+        yield self.key, found
+
+
 def too_many_sums() -> ApiError:
     """Return the error for a query that has too long an answer."""
     return ApiError(400, "too_many_rows", f"the answer has more than {MAX_SUMS:,} rows: ask for less at a time")
@@ -126,10 +206,15 @@ def query_from(kind: str, table: str, parameters: Mapping[str, str]) -> Query:
             return ByKey(table, parameters["key"])
         if kind == BySecondKey.kind:
             return BySecondKey(table, parameters["key"])
+        if kind == BySelection.kind:
+            selection = msgspec.json.decode(parameters["selection"], type=Selection)
+            return BySelection(table, selection, parameters["after"], int(parameters["most"]))
+        if kind == CountOf.kind:
+            return CountOf(table, float(parameters["now"]))
         if kind == ByRange.kind:
             return ByRange(table, parameters["first"], parameters["end"], int(parameters["width"]))
     except KeyError as error:
         raise bad_parameter(str(error.args[0]), "is missing") from error
     except ValueError as error:
-        raise bad_parameter("width", "must be a whole number") from error
+        raise bad_parameter("query", "must be as this version writes it") from error
     raise ApiError(404, "not_found", "there is no such kind of query; do the workers run the same version?")

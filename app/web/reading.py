@@ -10,7 +10,7 @@ from typing import Any
 
 from app.engine.errors import NotReady
 from app.topics import partition_of
-from app.views import VIEWS
+from app.views import TableView
 from app.web.errors import not_ready
 from app.web.gathering import gather
 from app.web.node import Node, OwnPartitions
@@ -54,7 +54,7 @@ class Reading:
             if isinstance(answer, NoAnswer):
                 reasons |= dict.fromkeys(asked[url], str(answer))
             elif not reasons:
-                await _add_all(query.table, rows, answer)
+                await _add_all(query.view, rows, answer)
         if reasons:
             raise not_ready(_sentence(reasons))
         return rows
@@ -80,7 +80,7 @@ class Reading:
             raise NoAnswer(f"{error} at {self._own_url}") from error
 
     async def _rows_of(self, url: str, query: Query, partitions: list[int]) -> Rows:
-        decode = VIEWS[query.table].decode
+        decode = query.view.decode
         rows: Rows = {}
         async for some in self._peers.rows(url, query, partitions):
             rows.update((key, decode(row)) for key, row in some)
@@ -91,7 +91,7 @@ class Reading:
 async def own_rows(engine: OwnPartitions | None, query: Query, partitions: Iterable[int]) -> Rows:
     """Return what a query finds in partitions of this worker, added up. Raises `NotReady` if it lacks one of them."""
     rows: Rows = {}
-    add = VIEWS[query.table].add
+    add = query.view.add
     for partition in partitions:
         if engine is None:
             raise NotReady(partition, "is not owned by this worker")
@@ -100,10 +100,9 @@ async def own_rows(engine: OwnPartitions | None, query: Query, partitions: Itera
     return rows
 
 
-async def _add_all(table: str, rows: Rows, parts: Rows) -> None:
-    add = VIEWS[table].add
+async def _add_all(view: TableView, rows: Rows, parts: Rows) -> None:
     for count, (key, part) in enumerate(parts.items(), 1):
-        add(rows, key, part)
+        view.add(rows, key, part)
         if not count % SLICE:
             await asyncio.sleep(0)
 

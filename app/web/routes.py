@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from app.web.auth import token_check, warn_if_open
+from app.web.dead_letters import Ask, dead_letter_routes
 from app.web.errors import json_errors
 from app.web.gathering import TIME_LIMIT
 from app.web.health import health_routes
@@ -16,10 +17,11 @@ from app.web.status import status_routes
 from app.web.totals import total_routes
 
 
-def add_api(web_app: web.Application, node: Node, own_url: str, seconds: float = TIME_LIMIT) -> None:
+def add_api(web_app: web.Application, node: Node, own_url: str, ask: Ask, seconds: float = TIME_LIMIT) -> None:
     """Add the API of a worker to its web application.
 
-    `own_url` is where other workers reach it, `seconds` how long they may take to answer.
+    `own_url` is where other workers reach it, `ask` what sends actions on letters, `seconds` how long other workers may
+    take to answer.
     """
     warn_if_open(node.settings)
     peers = Peers(node.settings, node.topic_names)
@@ -34,6 +36,7 @@ def add_api(web_app: web.Application, node: Node, own_url: str, seconds: float =
             *order_routes(reading),
             *total_routes(reading),
             *revenue_routes(reading),
+            *dead_letter_routes(reading, ask, node.settings.app_id),
             *status_routes(node, own_url, peers, seconds),
             *internal_routes(node),
         ]

@@ -1,7 +1,9 @@
 """The scene that each acceptance test plays on, over each broker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +23,17 @@ def own_scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) 
     """The same on a server of its own, which the test may kill."""
     with servers.own(request.param) as server, Scene(server, tmp_path) as scene:
         yield scene
+
+
+NewScene = Callable[[Mapping[str, Any], Mapping[str, str]], Scene]
+
+
+@pytest.fixture(params=list(BROKERS))
+def new_scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[NewScene]:
+    """Return what makes such a scene with settings and an environment of its workers."""
+    with ExitStack() as stack:
+
+        def make(settings: Mapping[str, Any], environment: Mapping[str, str]) -> Scene:
+            return stack.enter_context(Scene(servers.get(request.param), tmp_path, settings, environment))
+
+        yield make

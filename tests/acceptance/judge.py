@@ -11,7 +11,7 @@ from tests.acceptance.judge_source import Source, Unsure
 from tests.acceptance.judge_tables import faults_of_tables
 from tests.acceptance.scene import PARTITIONS, Scene
 from tests.contract.brokers.server import Read, Sent, TopicLog
-from tests.oracle import FORWARDED_FROM, Accepted, LogRecord, Oracle
+from tests.oracle import ACTION, FORWARDED_FROM, Accepted, LogRecord, Oracle
 from tests.workers import Worker
 
 MOST_FAULTS = 40
@@ -62,7 +62,8 @@ class _Partition:
         self._oracle = oracle
         self._source = source
         self._partition = partition
-        self._refused: dict[int, tuple[str, Read]] = {}
+        self._refused: defaultdict[int, list[str]] = defaultdict(list)
+        self._letters: dict[int, Read] = {}
 
     def faults(self) -> list[str]:
         """Return everything that is wrong."""
@@ -80,12 +81,15 @@ class _Partition:
         faults: list[str] = []
         in_order = True
         for record in orders:
-            if FORWARDED_FROM not in dict(record.headers):
+            if not {FORWARDED_FROM, ACTION} & dict(record.headers).keys():
                 self._source.take(record)
-            found = self._oracle.take(LogRecord(*record[:5]))
-            if isinstance(found, str):
-                self._refused[record.offset] = (found, record)
-            elif found is not None:
+            self._letters[record.offset] = record
+            taken = self._oracle.take(LogRecord(*record[:5]))
+            for refused, cause in taken.refused:
+                self._refused[refused.offset].append(cause)
+            if (self._partition, record.offset) not in self._oracle.letters:
+                del self._letters[record.offset]  # it is none: few records are
+            for found in taken.accepted:
                 update = next(updates, None) if in_order else None
                 if update is None or _event_id(update) != found.event_id:
                     in_order = False  # from here on only what is missing and what is too much can be told
@@ -102,7 +106,7 @@ class _Partition:
         return faults
 
     def _dead_letters(self, letters: Iterator[Read]) -> list[str]:
-        """Each refused record once, untouched, with its cause and where it came from."""
+        """Each refused record once each time, untouched, with its causes and where it came from."""
         faults = []
         found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         for letter in letters:
@@ -112,11 +116,9 @@ class _Partition:
             offset = int.from_bytes(headers["kafka_dlt-original-offset"] or b"", "big", signed=True)
             found[partition, offset].append(cause_of(letter))
             if partition == self._partition and offset in self._refused:
-                _, source = self._refused[offset]
-                faults += [
-                    f"dead letter of {(partition, offset)}: {f}" for f in faults_of_letter(self._scene, letter, source)
-                ]
-        wanted = {(self._partition, offset): [cause] for offset, (cause, _) in self._refused.items()}
+                found_faults = faults_of_letter(self._scene, letter, self._letters[offset])
+                faults += [f"dead letter of {(partition, offset)}: {fault}" for fault in found_faults]
+        wanted = {(self._partition, offset): causes for offset, causes in self._refused.items()}
         return faults + [
             f"dead letter of {place}: found {found.get(place)}, wanted {wanted.get(place)}"
             for place in sorted({*found, *wanted})

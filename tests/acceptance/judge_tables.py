@@ -25,6 +25,10 @@ def faults_of_tables(scene: Scene, oracle: Oracle, reader: Worker) -> list[str]:
         faults += _different("orders", _dump(reader, "orders"), oracle.orders())
         for table, wanted in oracle.totals().items():
             faults += _different(table, _dump(reader, table), wanted.items())
+        states: dict[Key, str] = {
+            (f"{partition}-{offset}",): state for (partition, offset), state in oracle.letters.items()
+        }
+        faults += [f"letter {line}" for line in differences(_letters(reader), states)]
     return faults
 
 
@@ -55,6 +59,16 @@ def _dump(reader: Worker, table: str) -> Iterator[tuple[Key, Row]]:
             seen.add(key)
             if table != "revenue" or row["orders"] or float(row["gross"]) or float(row["refunded"]):
                 yield key, row
+
+
+def _letters(reader: Worker) -> dict[Key, str]:
+    """Return the state of each letter, as the command lists them."""
+    with tempfile.TemporaryFile() as output:
+        result = reader.command("dead-letters", "list", "--all", "--json", seconds=DUMP_SECONDS, output=output)
+        assert result.returncode == 0, f"dead-letters list exited with {result.returncode}: {result.stderr.decode()}"
+        output.seek(0)
+        letters = [json.loads(line) for line in output]
+    return {(letter["id"],): letter["state"] for letter in letters}
 
 
 def _outcomes(scene: Scene) -> dict[Key, int]:

@@ -27,6 +27,8 @@ INVALID = 0.01
 DUPLICATES = 0.01
 START_SECONDS = 60
 SETTLE_SECONDS = 180
+KEPT = {"letters_mb": 8_000, "letters_days": 36_500}
+"""So that no letter goes because of others, or because a clock jumps: the judge does not know which would."""
 LEAVE_SECONDS = 15
 
 
@@ -90,7 +92,7 @@ class Stage:
         self.worker_environment = dict(self.target.worker_environment())
         if plan.defect is not None:
             self.worker_environment |= defect_environment(DEFECTS[plan.defect])
-        self.scene = Scene(self.target.server, self.folder, plan.settings)
+        self.scene = Scene(self.target.server, self.folder, {**KEPT, **plan.settings})
         workers = environment(self.scene.settings) | self.worker_environment
         self.crew = Crew(self.folder, workers, plan.workers, self.scene.workers.all)
         self.crew.start_all()

@@ -21,7 +21,9 @@ def test_help_lists_no_command_that_cannot_work() -> None:
     """Ours and Faust's, without those that have nothing to work on."""
     done = faust("--help")
     listed = re.findall(r"^  ([a-z-]+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert listed == sorted(["agents", "dump", "emit", "model", "models", "send", "show", "tables", "worker"])
+    assert listed == sorted(
+        ["agents", "dead-letters", "dump", "emit", "model", "models", "send", "show", "tables", "worker"]
+    )
 
 
 def test_a_command_that_is_gone_is_refused() -> None:

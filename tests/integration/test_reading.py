@@ -214,7 +214,7 @@ def test_unknown_rows_and_tables_have_exit_codes(shared: Workers) -> None:
     assert unknown.stderr == b"show: error: there is no 'none' in table customers\n"
     table = a.command("dump", "shops")
     assert (table.returncode, table.stdout) == (2, b"")
-    assert b"'orders', 'customers', 'products', 'revenue', 'outcomes'" in table.stderr
+    assert b"'orders', 'customers', 'products', 'revenue', 'dead_letters', 'held_orders', 'outcomes'" in table.stderr
 
 
 def test_a_silent_owner_is_an_honest_503_in_time(own: Workers) -> None:

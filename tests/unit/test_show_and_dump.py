@@ -15,8 +15,7 @@ from faust.cli.base import call_command, cli
 
 from app.commands import dump, show
 from app.engine.errors import Unavailable
-from app.pipeline import ORDERS_TABLE
-from app.topics import OUTCOMES_TABLE, partition_of
+from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, partition_of
 from tests.unit.web_kit import PARTITIONS, partitions_of
 
 Rows = list[tuple[str, str, bytes | None]]
@@ -209,7 +208,10 @@ def test_an_unknown_table_is_exit_code_2_and_names_the_known_ones(
     """A mistyped command, like any other."""
     code, printed, _ = run(state, *arguments)
     assert (code, printed, state.read_partitions) == (2, [], [])
-    assert "'orders', 'customers', 'products', 'revenue', 'outcomes'" in capsys.readouterr().err
+    assert (
+        "'orders', 'customers', 'products', 'revenue', 'dead_letters', 'held_orders', 'outcomes'"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_customer_makes_sense_for_orders_only(run: Run, state: _FakeState) -> None:

@@ -10,15 +10,15 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from app.delivery.actions import Action
 from app.engine.engine import LaneStatus
 from app.engine.errors import EngineError, NotReady
 from app.engine.lane import LaneState
 from app.engine.state import PartitionState
 from app.engine.table import encode_row
-from app.pipeline import ORDERS_TABLE
 from app.settings import Settings
 from app.tables import TABLES
-from app.topics import OUTCOMES_TABLE, Topics, partition_of, topics_for
+from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of, topics_for
 from app.web.routes import add_api
 from models.aggregates import AGGREGATES
 from models.events import parse_event
@@ -94,6 +94,11 @@ class Node:
         self.engine = engine
         self.failure: EngineError | None = None
         self.routes = routes
+        self.asked: list[tuple[int, Action]] = []
+
+    async def ask(self, actions: Iterable[tuple[int, Action]]) -> None:
+        """Note what is asked for."""
+        self.asked += actions
 
 
 class Answer(NamedTuple):
@@ -150,7 +155,7 @@ async def serve(running: Cluster, node: Node, seconds: float) -> str:
     runner = web.AppRunner(web_app, shutdown_timeout=0.5, max_line_size=64 << 10)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    add_api(web_app, node, url, seconds)
+    add_api(web_app, node, url, node.ask, seconds)
     running.runners.append(runner)
     running.urls.append(url)
     await runner.setup()

@@ -27,16 +27,16 @@ def plant() -> None:
     def at_home(_customer: str, _partitions: int) -> int:
         return here
 
-    def decide_and_forward(self: Any, step: Any, records: Any, events: Any) -> Any:
+    def decide_and_forward(self: Any, draft: Any, records: Any, events: Any, faults: Any, start: int) -> Any:
         nonlocal here
-        here = step.partition
-        decided = decide(self, step, records, events)
-        for record, event in zip(records, events, strict=True):
+        here = draft.step.partition
+        stop, order = decide(self, draft, records, events, faults, start)
+        for record, event in zip(records[start:stop], events[start:stop], strict=True):
             if not isinstance(event, EventError):
                 home = partition_of(event.customer_id, self._partitions)
-                if home != step.partition:
-                    decided.outputs.append(self._forwarded(record, step.partition, home))
-        return decided
+                if home != here:
+                    draft.outputs.append(self._forwarded(record, here, home))
+        return stop, order
 
     module.partition_of = at_home
     module.OrderPipeline._decide = decide_and_forward

@@ -7,6 +7,7 @@ from tests.faults.moves.clock_jump import ClockJump
 from tests.faults.moves.compressed import Compressed
 from tests.faults.moves.disk_full import DiskFull
 from tests.faults.moves.emit import Emit
+from tests.faults.moves.letters_deed import LettersDeed
 from tests.faults.moves.move import Move
 from tests.faults.moves.net_cut import NetCut
 from tests.faults.moves.net_delay import NetDelay
@@ -36,6 +37,7 @@ MOVES: dict[str, Move] = {
         NetHalfClose(),
         NetHold(),
         Emit(),
+        LettersDeed(),
         PoisonFlood(),
         Compressed(),
         CarelessProducer(),

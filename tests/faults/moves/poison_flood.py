@@ -14,8 +14,20 @@ HUGE_RECORDS = 6  # an hour of them must fit into a server's memory
 DELIVERED_SECONDS = 90
 
 
+CREATED = (
+    b'{"event_type":"order.created","event_id":"held-%d","timestamp":"some day","order_id":"held-%d",'
+    b'"customer_id":"%s","total_amount":"12.00","currency":"GBP","items":[{"sku":"tea","qty":1,"price":"12.00"}]}'
+)
+PAID = (
+    b'{"event_type":"order.paid","event_id":"held-%d","timestamp":"2026-11-21T12:00:00Z","order_id":"held-%d",'
+    b'"customer_id":"%s"}'
+)
+
+
 def _poison(kind: str, number: int) -> Sent:
-    key = b"poison-%d" % (number % 97)
+    key = b"poison-%d" % (number // 3 % 97)
+    if kind == "held-up":
+        return key, (CREATED if number % 3 == 0 else PAID) % (number, number // 3, key), ()
     if kind == "undecodable":
         return key, b"\xff\x00{%d" % number, ()
     if kind == "huge":
@@ -24,19 +36,16 @@ def _poison(kind: str, number: int) -> Sent:
 
 
 class PoisonFlood(Move):
-    """Each of them becomes a dead letter; the good ones between them are not held up, nor lost."""
+    """Each of them becomes a letter; the good ones between them are not held up (unless their order is), nor lost."""
 
     name: ClassVar[str] = "poison-flood"
     track: ClassVar[Track] = "shop"
 
     def choose(self, random: Random, cast: Cast) -> Choice:
         """Draw which kind."""
-        kind = random.choice(["undecodable", "invalid", "huge"])
-        return {
-            "records": HUGE_RECORDS if kind == "huge" else random.randrange(1_000, 6_000),
-            "kind": kind,
-            "seconds": 2.0,
-        }
+        kind = random.choice(["undecodable", "invalid", "huge", "held-up"])
+        records = HUGE_RECORDS if kind == "huge" else random.randrange(1_000, 6_000)
+        return {"records": records, "kind": kind, "seconds": 2.0}
 
     def play(self, stage: "Stage", choice: Choice) -> bool:
         """Effective if all of them arrived."""
