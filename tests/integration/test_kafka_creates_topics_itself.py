@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.kafka_kit import config_of, provisioned
 from tools.local_kafka import LocalKafka
 
 
+@pytest.mark.long
 async def test_topics_get_our_configuration_all_the_same(kafka: LocalKafka, tmp_path: Path) -> None:
     """To look whether a topic is there does not make it, with one partition and without compaction."""
     with LocalKafka(tmp_path, properties={"auto.create.topics.enable": "true"}) as broker:

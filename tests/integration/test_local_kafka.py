@@ -171,6 +171,7 @@ def development_broker(port: int, data: Path) -> "Iterator[subprocess.Popen[str]
             process.communicate(timeout=40)
 
 
+@pytest.mark.long
 def test_the_development_broker_runs_until_interrupted_and_keeps_its_data(tmp_path: Path) -> None:
     """It prints its address, ends cleanly with exit code 0 on Ctrl-C, and knows its topics the next time."""
     port = free_port()

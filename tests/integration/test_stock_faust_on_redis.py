@@ -92,6 +92,7 @@ def test_two_workers_share_and_the_death_of_one_loses_nothing(on_redis: Plain) -
     assert all(state["counts"][word] >= count for word, count in counted(6 * LINES).items())
 
 
+@pytest.mark.long
 def test_a_worker_that_was_away_changes_nothing_of_its_successors(on_redis: Plain) -> None:
     """It wakes up with work under way that another has long done: its rows are void, and it joins again."""
     on_redis.feed(0, 10 * LINES)
@@ -135,6 +136,7 @@ def test_a_changelog_keeps_one_row_for_each_key(on_redis: Plain, servers: Server
     assert state["handled"] == []
 
 
+@pytest.mark.long
 def test_a_server_that_crashes_is_waited_for(servers: Servers, tmp_path: Path) -> None:
     """Messages sent before and after the crash are all handled; a server that stays away ends the worker in the end."""
     with servers.own("redis") as server, plain(tmp_path, server.address()["broker"], WORDS_PATIENCE="4") as app:
