@@ -10,15 +10,18 @@ import pytest
 from tests.acceptance.scene import Scene
 from tests.contract.brokers.every import BROKERS, Servers
 
+PARAMS = [name if name != "redis" else pytest.param(name, marks=pytest.mark.long) for name in BROKERS]
+"""A Redis server differs from the embedded one in how it is reached only: for the short tests that one will do."""
 
-@pytest.fixture(params=list(BROKERS))
+
+@pytest.fixture(params=PARAMS)
 def scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Scene]:
     """Topics and workers of this test alone, on the server that all tests share."""
     with Scene(servers.get(request.param), tmp_path) as scene:
         yield scene
 
 
-@pytest.fixture(params=list(BROKERS))
+@pytest.fixture(params=PARAMS)
 def own_scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Scene]:
     """The same on a server of its own, which the test may kill."""
     with servers.own(request.param) as server, Scene(server, tmp_path) as scene:
@@ -28,7 +31,7 @@ def own_scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) 
 NewScene = Callable[[Mapping[str, Any], Mapping[str, str]], Scene]
 
 
-@pytest.fixture(params=list(BROKERS))
+@pytest.fixture(params=PARAMS)
 def new_scene(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[NewScene]:
     """Return what makes such a scene with settings and an environment of its workers."""
     with ExitStack() as stack:
