@@ -48,7 +48,7 @@ def _one(bench: Bench, candidate: Candidate, workloads: list[Workload]) -> None:
             rate.median / good if good else None,
             spread([run.memory / 1e6 for run in runs]),
         )
-    table.notes = ["letters take at most ORDERS_LETTERS_MB (128) a partition: beyond that the oldest are deleted"]
+    table.notes = ["letters take at most ORDERS_LETTERS_MB (128) a partition: beyond that old ones are deleted"]
     bench.report.add(table)
     for workload in workloads:
         bench.broker(candidate.broker).forget(workload)
