@@ -8,7 +8,7 @@ from functools import cache
 from agents import orders
 from app.commands import dead_letters as dead_letters_commands
 from app.commands import dump, emit, foreign, show
-from app.delivery.actions import ACTION_HEADER, Action, encode_action
+from app.delivery.actions import Action, record_of
 from app.delivery.checks import Checks, load_check
 from app.delivery.dead_letters import DeadLetters
 from app.engine.clock import Clock
@@ -45,8 +45,7 @@ def compose(settings: Settings) -> OrderflowApp:
     async def ask(actions: Iterable[tuple[int, Action]]) -> None:
         async with transport.open_sender(settings) as sender:
             for partition, action in actions:
-                header = (ACTION_HEADER, action.deed.encode())
-                await sender.send(topic, None, encode_action(action), [header], partition)
+                await sender.send(topic, None, *record_of(action), partition)
             await sender.flush()
 
     for named in TABLES:

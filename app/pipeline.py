@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from app.delivery.actions import ACTION_HEADER, read_action
 from app.delivery.checks import Checks, Failures
-from app.delivery.dead_letters import DeadLetters, Failure, failure_of
-from app.delivery.desk import LETTER_HEADER, Desk, event_of
-from app.delivery.desk import failure_of as failure_of_event
+from app.delivery.dead_letters import DeadLetters, Failure, failure_of, failure_of_event
+from app.delivery.desk import LETTER_HEADER, Desk, event_of, key_of
 from app.delivery.draft import Draft
 from app.delivery.fault import Fault
 from app.engine.clock import Clock
@@ -25,7 +24,7 @@ from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
 from models.letters import HeldOrder, Letter
-from models.order import DUPLICATE, Change, Order, apply, has_accepted, may_come_later, order_key
+from models.order import DUPLICATE, Change, Order, apply, has_accepted, order_key
 from models.retry import RetryPolicy
 
 log = logging.getLogger(__name__)
@@ -139,7 +138,7 @@ class OrderPipeline:
                 record, event = records[done], events[done]
                 log.exception("Partition %d offset %d: the handler failed", work.step.partition, record.offset)
                 draft = Draft(work.step)
-                key = _key_of(event)
+                key = key_of(event)
                 queue = draft.held_order(key).queue if key is not None else ()
                 if queue:
                     self._desk.park(draft, record, queue[0], event)
@@ -180,7 +179,7 @@ class OrderPipeline:
                     draft.outputs.append(self._forwarded(record, partition, home))
                     draft.outcomes.append("forwarded")
                     continue
-            key = _key_of(event)
+            key = key_of(event)
             concerned: HeldOrder | None = None if key is None else draft.held.get(key) or held.get(key)
             if concerned is not None and concerned.queue:
                 desk.park(draft, record, concerned.queue[0], event)
@@ -205,7 +204,7 @@ class OrderPipeline:
         try:
             change = apply(order, event)
         except EventError as error:
-            early = self._desk.is_early(error.cause) and may_come_later(order, event.event_type)
+            early = self._desk.is_early(order, event, error)
             self._desk.arrive(draft, record, failure_of_event(error), early=early)
             return False
         if change is DUPLICATE:
@@ -328,12 +327,6 @@ class OrderPipeline:
             work.put(draft)
             return None
         return result
-
-
-def _key_of(event: Event | EventError) -> str | None:
-    if event.customer_id is None or event.order_id is None:
-        return None
-    return order_key(event.customer_id, event.order_id)
 
 
 class _Work:

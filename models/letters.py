@@ -10,6 +10,8 @@ from models.errors import Cause
 
 State = Literal["dead", "parked", "waiting", "retrying", "resolved", "purged"]
 
+STATES: Final[tuple[str, ...]] = get_args(State)
+
 OPEN: Final = frozenset({"dead", "parked", "waiting", "retrying"})
 """The states of a letter about which something can still be done."""
 
@@ -85,6 +87,11 @@ class Letter(Struct, array_like=True, gc=False):
     def open(self) -> bool:
         """Whether something can still be done about it."""
         return self.state in OPEN
+
+    @property
+    def value_now(self) -> bytes | None:
+        """The value that is taken: the mended one, or that of the record."""
+        return self.value if self.mended is None else self.mended
 
     @property
     def undecided(self) -> bool:

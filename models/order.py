@@ -120,7 +120,7 @@ def apply(order: Order | None, event: Event) -> Change | Literal[Duplicate.DUPLI
         return _create(event)
     event_type, event_id = event.event_type, event.event_id
     before, events = order.status, order.events
-    if event_id in events[::3]:
+    if has_accepted(order, event_id):
         return DUPLICATE
     if event_type == "order.created":
         raise _refusal(event, "order_exists", f"event {shown(events[0])} created the order before")

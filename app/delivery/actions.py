@@ -4,6 +4,7 @@ The record goes to the partition of the letters, with the header `orderflow-acti
 topic that are not ours know it by that header, and by its `event_type`.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -38,6 +39,16 @@ _DECODER = msgspec.json.Decoder(Action)
 encode_action = msgspec.json.Encoder().encode
 
 
+def record_of(action: Action) -> tuple[bytes, list[tuple[str, bytes | None]]]:
+    """Return the value and the headers of an action's record."""
+    return encode_action(action), [(ACTION_HEADER, action.deed.encode())]
+
+
+def now_text() -> str:
+    """Return the time for `Action.at`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def asked_at(at: str) -> str:
     """Return what a letter's history says of an action: by who asked and this, whoever asked finds their own."""
     return f"asked for at {at}"
@@ -47,5 +58,5 @@ def read_action(value: bytes | None) -> Action | None:
     """Return the action of a record's value, None if it is none."""
     try:
         return _DECODER.decode(value or b"")
-    except msgspec.DecodeError:
+    except ValueError:  # no JSON, no action, or no text
         return None

@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 
-from app.delivery.dead_letters import Failure, failure_of, message_of
+from app.delivery.dead_letters import Failure, failure_of, message_of, names_of
 from app.delivery.fault import Fault, Transient
 from app.engine.errors import Unusable
 from models.events import Event
@@ -98,8 +98,7 @@ class Checks:
 
 
 def _not_now(event: Event, message: str, retry_after: float | None, *, tried: bool = True) -> Transient:
-    names = (event.event_type, event.event_id, event.order_id, event.customer_id)
-    return Transient(Failure("check_failed", message, *names), retry_after, tried)
+    return Transient(Failure("check_failed", message, *names_of(event)), retry_after, tried)
 
 
 def _seconds(retry_after: float | str | None) -> float | None:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from app.engine.step import Output, Record
+from models.errors import EventError
 
 STACKTRACE_BYTES = 8 * 1024
 TEXT_BYTES = 1024
 MESSAGE_CHARACTERS = 500
 STACKTRACE_CHARACTERS = 8_000
-READABLE = ("event_type", "event_id", "order_id", "customer_id")
+NAMES = ("event_type", "event_id", "order_id", "customer_id")
+"""What can be read of an event, and is kept with its letter."""
 TIMESTAMP_TYPES = {0: b"CreateTime", 1: b"LogAppendTime"}
 
 
@@ -29,14 +31,24 @@ class Failure(NamedTuple):
     stacktrace: str | None = None
 
 
-def failure_of(error: BaseException, event: object | None) -> Failure:
-    """Return the failure for an unexpected error of our own code while handling `event`."""
-    readable = {name: getattr(event, name, None) for name in READABLE}
+def names_of(event: object) -> tuple[str | None, ...]:
+    """Return the `NAMES` of an event, an error of one, or a letter, as far as they could be read; of None, none."""
+    return tuple(getattr(event, name, None) for name in NAMES)
+
+
+def failure_of_event(error: EventError) -> Failure:
+    """Return an error of an event as the failure of its record."""
+    return Failure(error.cause, error.message, *names_of(error))
+
+
+def failure_of(error: BaseException, event: object) -> Failure:
+    """Return the failure for an unexpected error of our own code, or of a check, while handling `event`."""
     try:
         stacktrace = _text("".join(traceback.format_exception(error)))[-STACKTRACE_CHARACTERS:]
     except Exception:  # noqa: BLE001 - as in message_of
         stacktrace = None
-    return Failure("handler_failed", message_of(error, name=True), **readable, stacktrace=stacktrace)
+    failure = Failure("handler_failed", message_of(error, name=True), *names_of(event))
+    return failure._replace(stacktrace=stacktrace)
 
 
 def message_of(error: BaseException, *, name: bool = False) -> str:
@@ -79,7 +91,7 @@ class DeadLetters(NamedTuple):
         ]
         if failure.stacktrace is not None:
             headers.append(("kafka_dlt-exception-stacktrace", _capped(failure.stacktrace, STACKTRACE_BYTES)))
-        for name in READABLE:
+        for name in NAMES:
             value = getattr(failure, name)
             if value is not None:
                 headers.append((f"orderflow-{name.replace('_', '-')}", _capped(value, TEXT_BYTES)))

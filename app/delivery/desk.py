@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from app.delivery.actions import asked_at
-from app.delivery.dead_letters import DeadLetters, Failure
+from app.delivery.dead_letters import NAMES, DeadLetters, Failure, failure_of_event, names_of
 from app.delivery.draft import Draft, SourceRecord
 from app.delivery.fault import Fault, Transient
 from app.delivery.selecting import is_id, place_of
@@ -22,7 +22,7 @@ from app.topics import partition_of
 from models.errors import EventError
 from models.events import Event, read_event
 from models.letters import Deed, HeldOrder, Letter, State, letter_id
-from models.order import DUPLICATE, Change, apply, may_come_later, order_key
+from models.order import DUPLICATE, Change, Order, apply, may_come_later, order_key
 from models.retry import RetryPolicy
 
 MAX_WAITING = 100
@@ -84,7 +84,7 @@ class Desk:
 
     def park(self, draft: Draft, record: Record, head: str, names: Event | EventError) -> None:
         """Let a record wait behind the head of its order's queue, untried."""
-        failure = Failure("parked", f"behind letter {head} of the same order", *_names(names))
+        failure = Failure("parked", f"behind letter {head} of the same order", *names_of(names))
         name = letter_id(draft.step.partition, record.offset)
         self._park(draft, name, _letter_of(record, failure, self._clock.now()), head)
 
@@ -111,9 +111,9 @@ class Desk:
             raise ValueError(f"{name!r} is no letter that one of our partitions has sent on")
 
     @staticmethod
-    def is_early(cause: str) -> bool:
-        """Whether a refusal of this cause may be for now only."""
-        return cause in EARLY
+    def is_early(order: Order | None, event: Event, error: EventError) -> bool:
+        """Whether an order refuses an event for now only: it could come after others."""
+        return error.cause in EARLY and may_come_later(order, event.event_type)
 
     def is_waiting(self, draft: Draft, key: str, event_id: str) -> bool:
         """Whether an event of that id waits for the order: a duplicate of it is that letter's business."""
@@ -130,9 +130,9 @@ class Desk:
         letter = draft.known_letter(name)
         event = event_of(letter)
         if isinstance(event, EventError):  # its order stays held up, though this may name another one, or none
-            self._fail(draft, name, letter, failure_of(event))
+            self._fail(draft, name, letter, failure_of_event(event))
             return None
-        letter = replace(letter, **dict(zip(NAMES, _names(event), strict=True)))
+        letter = replace(letter, **dict(zip(NAMES, names_of(event), strict=True)))
         home = partition_of(event.customer_id, self._partitions)
         if home != draft.step.partition:
             self._send_on(draft, name, letter, home)
@@ -153,14 +153,14 @@ class Desk:
         try:
             change = apply(order, event)
         except EventError as error:
-            early = self.is_early(error.cause) and may_come_later(order, event.event_type)
-            self._fail(draft, name, letter, failure_of(error), early=early)
+            early = self.is_early(order, event, error)
+            self._fail(draft, name, letter, failure_of_event(error), early=early)
             return False
         if change is DUPLICATE:
             self._close(draft, name, letter, "resolved", "duplicate")
             draft.outcomes.append("duplicate")
             return False
-        value = value_of(letter)
+        value = letter.value_now
         assert value is not None
         self._close(draft, name, letter, "resolved", "accepted")
         self._accept(draft, key, value, change)
@@ -198,14 +198,14 @@ class Desk:
     def head_of(self, draft: Draft, name: str) -> str:
         """Return the letter that a letter waits for, if it is parked; else itself."""
         letter = draft.known_letter(name)
-        key = _key_of(letter)
+        key = key_of(letter)
         return draft.held_order(key).queue[0] if letter.state == "parked" and key is not None else name
 
     def evict(self, draft: Draft, name: str, by: str) -> None:
         """Close a letter because there is no room. The topic of dead letters has it, or gets it now."""
         letter = draft.known_letter(name)
         if letter.state in ("waiting", "retrying"):
-            failure = Failure(letter.cause, letter.error, *_names(letter))
+            failure = Failure(letter.cause, letter.error, *names_of(letter))
             draft.outputs.append(self._for_the_topic(name, letter, failure))
             draft.outcomes.append(f"dead_letter:{letter.cause}")
         self.purge(draft, name, by)
@@ -254,16 +254,16 @@ class Desk:
 
     def _park(self, draft: Draft, name: str, letter: Letter, head: str) -> None:
         """Put a letter behind the head of its order's queue; where there is no room, it is dead."""
-        if len(draft.held_order(str(_key_of(letter))).queue) >= MAX_QUEUE:
+        if len(draft.held_order(str(key_of(letter))).queue) >= MAX_QUEUE:
             text = f"{MAX_QUEUE:,} letters of the same order are in its queue, letter {head} at its head"
-            self._fail(draft, name, letter, Failure("too_many_parked", text, *_names(letter)))
+            self._fail(draft, name, letter, Failure("too_many_parked", text, *names_of(letter)))
             return
         now = self._clock.now()
         self._place(draft, name, letter.noted(now, "parked", detail=head, state="parked", due_at=None))
         draft.outcomes.append("parked")
 
     def _has_room(self, draft: Draft, letter: Letter) -> bool:
-        key = _key_of(letter)
+        key = key_of(letter)
         return key is not None and len(draft.held_order(key).waiting) < MAX_WAITING
 
     def _close(
@@ -279,30 +279,30 @@ class Desk:
         if len(row) > LARGEST_MOVE:
             text = f"the mended event is one of partition {home}, and the record of {len(letter.value or b'')} bytes"
             self._fail(
-                draft, name, letter, Failure("invalid_event", f"{text} is too large to go there", *_names(letter))
+                draft, name, letter, Failure("invalid_event", f"{text} is too large to go there", *names_of(letter))
             )
             return
         self._leave(draft, name)
         draft.letters[name] = None
         record = (LETTER_HEADER, row)
         topic = self._dead_letters.source
-        draft.outputs.append(Output(topic, home, (letter.customer_id or "").encode(), value_of(letter), [record]))
+        draft.outputs.append(Output(topic, home, (letter.customer_id or "").encode(), letter.value_now, [record]))
         draft.outcomes.append("forwarded")
 
     def _for_the_topic(self, name: str, letter: Letter, failure: Failure) -> Output:
-        partition, _, offset = name.partition("-")
+        partition, offset = place_of(name)
         where = letter.timestamp, letter.timestamp_type
-        record = SourceRecord(int(offset), letter.key, letter.value, letter.headers, *where)
-        return self._dead_letters.letter(record, int(partition), failure, letter.first_failed_at)
+        record = SourceRecord(offset, letter.key, letter.value, letter.headers, *where)
+        return self._dead_letters.letter(record, partition, failure, letter.first_failed_at)
 
     # --- which letters an order has -----------------------------------------------------------------------------------
 
     def _place(self, draft: Draft, name: str, letter: Letter) -> None:
         """Put a letter's row, and the letter where its state belongs: into its order's queue, beside it, or nowhere."""
-        key = _key_of(letter)
+        key = key_of(letter)
         before = draft.letter(name)
-        if before is not None and (_key_of(before) != key or not (letter.undecided or letter.state == "parked")):
-            keep_waiting = letter.state == "waiting" and _key_of(before) == key
+        if before is not None and (key_of(before) != key or not (letter.undecided or letter.state == "parked")):
+            keep_waiting = letter.state == "waiting" and key_of(before) == key
             self._leave(draft, name, keep_waiting=keep_waiting)
         if key is not None:
             held = draft.held_order(key)
@@ -327,7 +327,7 @@ class Desk:
     def _leave(self, draft: Draft, name: str, *, keep_waiting: bool = False) -> None:
         """Remove a letter from its order's queue and from those that wait; with its head gone a queue follows."""
         letter = draft.letter(name)
-        key = None if letter is None else _key_of(letter)
+        key = None if letter is None else key_of(letter)
         if key is None:
             return
         held = draft.held_order(key)
@@ -337,35 +337,20 @@ class Desk:
         draft.held[key] = HeldOrder(queue, waiting, following and bool(queue))
 
 
-NAMES = ("event_type", "event_id", "order_id", "customer_id")
-
 _MOVING = msgspec.json.Encoder()
 _MOVED = msgspec.json.Decoder(tuple[str, str, Letter])
 
 
 def event_of(letter: Letter) -> Event | EventError:
     """Return the event that a letter would be now."""
-    return read_event(value_of(letter))
+    return read_event(letter.value_now)
 
 
-def value_of(letter: Letter) -> bytes | None:
-    """Return the value that is taken: the mended one, or that of the record."""
-    return letter.value if letter.mended is None else letter.mended
-
-
-def failure_of(error: EventError) -> Failure:
-    """Return an error of an event as the failure of its record."""
-    return Failure(error.cause, error.message, *_names(error))
-
-
-def _names(event: Event | EventError | Letter) -> tuple[str | None, ...]:
-    return event.event_type, event.event_id, event.order_id, event.customer_id
-
-
-def _key_of(letter: Letter) -> str | None:
-    if letter.customer_id is None or letter.order_id is None:
+def key_of(named: Event | EventError | Letter) -> str | None:
+    """Return the key of the order that something names, None if it does not."""
+    if named.customer_id is None or named.order_id is None:
         return None
-    return order_key(letter.customer_id, letter.order_id)
+    return order_key(named.customer_id, named.order_id)
 
 
 def _letter_of(record: Record, failure: Failure, now: float) -> Letter:

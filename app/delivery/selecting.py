@@ -24,12 +24,13 @@ class Selection(Struct, frozen=True, omit_defaults=True):
     since: float | None = None
     until: float | None = None
 
+    def may_mean(self, name: str) -> bool:
+        """Whether a letter of that id may be among them."""
+        return not self.ids or name in self.ids
+
     def matches(self, name: str, letter: Letter) -> bool:
         """Whether a letter is among them."""
-        if self.ids:
-            if name not in self.ids:
-                return False
-        elif not self.states and letter.state not in OPEN:
+        if not self.may_mean(name) or not (self.ids or self.states or letter.state in OPEN):
             return False
         wanted = (
             (self.states, letter.state),

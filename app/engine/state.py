@@ -11,8 +11,10 @@ from typing import Any
 from app.engine.table import Table, row_decoder
 
 HOT_ROWS = 16_384
-SPARE_DUE = 1_000
 """Decoded rows per generation, table and partition."""
+
+SPARE_DUE = 1_000
+"""Entries the heap of due rows may have, beside two for every row, before it is built again without outdated ones."""
 
 
 class TableState:

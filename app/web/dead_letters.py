@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from app.delivery.actions import MOST_BY, Action, Deed
+from app.delivery.actions import MOST_BY, Action, Deed, now_text
 from app.delivery.figures import figures_view
 from app.delivery.mending import MendingError, mended
 from app.delivery.selecting import Selection, in_order, is_id, partition_of
@@ -18,18 +17,17 @@ from app.engine.errors import EngineError
 from app.topics import LETTERS_TABLE
 from app.web.answers import answer
 from app.web.errors import ApiError, bad_parameter, not_ready, unknown
-from app.web.parameters import parameters
+from app.web.parameters import parameters, time_in
 from app.web.queries import BySelection, CountOf
 from app.web.reading import Reading
 from models.errors import shown
-from models.letters import CAUSES, Letter, State, letter_view, whole_letter_view
+from models.letters import CAUSES, STATES, Letter, letter_view, whole_letter_view
 
 MOST = 1_000
 """Most letters that one answer holds, and that one request can ask a deed for."""
 EVERY = 1_000_000
 MOST_DIGITS = 9
 ASK_SECONDS = 10.0
-STATES: tuple[str, ...] = get_args(State)
 CHOOSING = {
     "state": "states",
     "cause": "causes",
@@ -129,16 +127,9 @@ def _selection(given: Any) -> Selection:
     unknown_causes = [cause for cause in chosen.get("causes", ()) if cause not in CAUSES]
     if unknown_causes:
         raise bad_parameter("cause", f"must be some of {', '.join(CAUSES)}, got {shown(unknown_causes[0])}")
-    times = {name: _time(name, given[name]) for name in ("since", "until") if name in given}
+    moments = {name: time_in(given, name) for name in ("since", "until")}
+    times = {name: moment.timestamp() for name, moment in moments.items() if moment is not None}
     return Selection(**chosen, **times)  # type: ignore[arg-type]
-
-
-def _time(name: str, text: str) -> float:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise bad_parameter(name, f"must be a time such as 2026-11-21T12:00:00Z, got {shown(text)}") from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _limit(text: str) -> int:
@@ -165,7 +156,7 @@ def _action(deed: Deed, name: str, letter: Letter, asked: _Asked, app_id: str) -
     value = None
     if deed == "redrive" and asked.set:
         try:
-            value = mended(letter.value if letter.mended is None else letter.mended, asked.set)
+            value = mended(letter.value_now, asked.set)
         except MendingError as error:
             raise ApiError(400, "bad_body", f"letter {name}: {error}") from error
-    return Action(deed, [name], asked.by, datetime.now(UTC).isoformat(timespec="milliseconds"), app_id, value)
+    return Action(deed, [name], asked.by, now_text(), app_id, value)

@@ -1,15 +1,14 @@
 """`/api/revenue`: what came in and went back, by minute, hour or day."""
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from app.web.answers import answer, encoded_list
 from app.web.errors import bad_parameter
-from app.web.parameters import parameters
+from app.web.parameters import parameters, time_in
 from app.web.queries import ByRange
 from app.web.reading import Reading, Rows
 from models.aggregates import revenue
@@ -21,11 +20,6 @@ MINUTE = "0000-01-01T00:00"
 STEPS = {"1m": len("0000-01-01T00:00"), "1h": len("0000-01-01T00"), "1d": len("0000-01-01")}
 """How much of a minute's name the minutes of a step have in common."""
 
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+ -][0-9]{2}:?[0-9]{2})?)?"
-)
-"""A day or a time. The plus sign of an offset arrives as a space unless it was percent-encoded."""
-
 
 def revenue_routes(reading: Reading) -> list[web.RouteDef]:
     """Return the routes of revenue."""
@@ -33,7 +27,7 @@ def revenue_routes(reading: Reading) -> list[web.RouteDef]:
     async def get_revenue(request: web.Request) -> web.Response:
         given = parameters(request, ("currency", "from", "to", "step"))
         currency, step = _currency(given), _step(given)
-        start, end = _time(given, "from"), _time(given, "to")
+        start, end = time_in(given, "from"), time_in(given, "to")
         if start and end and end < start:
             raise bad_parameter("to", "must not be before from")
         rows = await reading.of_all(
@@ -77,21 +71,6 @@ def _step(given: Mapping[str, str]) -> str:
     if step not in STEPS:
         raise bad_parameter("step", f"must be one of {', '.join(STEPS)}, got {shown(step)}")
     return step
-
-
-def _time(given: Mapping[str, str], name: str) -> datetime | None:
-    """Return a time as UTC; one without an offset is UTC, a day begins at midnight."""
-    text = given.get(name)
-    if text is None:
-        return None
-    try:
-        if not _TIME.fullmatch(text):
-            raise ValueError  # noqa: TRY301 - there are two ways to be no time, and one answer
-        moment = datetime.fromisoformat(text[:11] + text[11:].replace(" ", "+"))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        fault = f"must be a time such as 2026-11-21T12:00:00Z, or a day, got {shown(text)}"
-        raise bad_parameter(name, fault) from error
 
 
 def _bound(moment: datetime) -> str:

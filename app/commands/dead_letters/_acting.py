@@ -8,7 +8,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import click
@@ -17,11 +16,11 @@ from faust.cli import argument, option
 from app.commands._command import INTERRUPTED, Command
 from app.commands._sending import OpenSender
 from app.commands._state import OpenState
-from app.commands.dead_letters._letters import CHOOSING, STATES, check_ids, read_letters
-from app.delivery.actions import ACTION_HEADER, MOST_BY, Action, Deed, asked_at, encode_action
+from app.commands.dead_letters._letters import CHOOSING, check_ids, read_letters
+from app.delivery.actions import MOST_BY, Action, Deed, asked_at, now_text, record_of
 from app.delivery.mending import MendingError
 from app.delivery.selecting import Selection, partition_of
-from models.letters import Letter
+from models.letters import STATES, Letter
 
 AT_ONCE = 500
 """Most letters in one record."""
@@ -156,11 +155,10 @@ class Deeds:
                     await self._pause(max(0.0, ahead))
                 if self._command.interrupted.is_set():
                     break
-                now = datetime.now(UTC).isoformat(timespec="milliseconds")
-                action = encode_action(Action(self._deed, list(names), by, now, self._app_id, values.get(names[0])))
-                header = (ACTION_HEADER, self._deed.encode())
-                await sender.send(self._topic, None, action, [header], partition_of(names[0], letters[names[0]]))
-                self._asked |= dict.fromkeys(names, (by, now))
+                action = Action(self._deed, list(names), by, now_text(), self._app_id, values.get(names[0]))
+                partition = partition_of(names[0], letters[names[0]])
+                await sender.send(self._topic, None, *record_of(action), partition)
+                self._asked |= dict.fromkeys(names, (by, action.at))
             await sender.flush()
 
     async def _report(self, seconds: float) -> bool:

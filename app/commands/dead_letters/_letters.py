@@ -1,26 +1,22 @@
 """What the commands about dead letters share: which are meant, and reading them."""
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import click
 from faust.cli import option
 
 from app.commands._command import Command
+from app.commands._state import read_rows
 from app.delivery.selecting import Selection, in_order, is_id
-from app.engine.table import row_decoder
 from app.topics import LETTERS_TABLE
 from app.transports.contract import Snapshot
+from app.views import VIEWS
 from models.errors import shown
-from models.letters import CAUSES, Letter, State
-
-_decode = row_decoder(Letter)
+from models.letters import CAUSES, STATES, Letter
 
 MOST_DIGITS = 9
-
-STATES: tuple[str, ...] = get_args(State)
 
 
 class Time(click.ParamType):
@@ -72,15 +68,9 @@ def check_ids(ids: Collection[str]) -> None:
 async def read_letters(command: Command, state: Snapshot, selection: Selection) -> dict[str, Letter]:
     """Return the letters of a selection, in their order. Raises KeyboardInterrupt."""
     found: dict[str, Letter] = {}
-    for partition in range(state.partitions):
-        latest: dict[str, bytes | None] = {}
-        async for chunk in state.read(partition):
-            if command.interrupted.is_set():
-                raise KeyboardInterrupt
-            latest.update((key, row) for table, key, row in chunk if table == LETTERS_TABLE)
-            await asyncio.sleep(0)
-        for name, row in latest.items():
-            letter = None if row is None else _decode(row)
-            if letter is not None and selection.matches(name, letter):
-                found[name] = letter
+    for partition in range(state.partitions):  # one by one: what is not meant need not be kept
+        rows = await read_rows(command, state, [partition], LETTERS_TABLE, selection.may_mean)
+        for name, letter in rows.items():
+            if selection.matches(name, letter):
+                VIEWS[LETTERS_TABLE].add(found, name, letter)
     return {name: found[name] for name in in_order(found)}

@@ -9,9 +9,9 @@ from faust.cli import option
 
 from app.commands._command import Command
 from app.commands._state import OpenState
-from app.commands.dead_letters._letters import CHOOSING, STATES, read_letters
+from app.commands.dead_letters._letters import CHOOSING, read_letters
 from app.delivery.selecting import Selection
-from models.letters import letter_view
+from models.letters import STATES, letter_view
 
 OPTIONS = (
     *CHOOSING,

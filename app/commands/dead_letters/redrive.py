@@ -58,7 +58,7 @@ def register(app: faust.App, open_state: OpenState, open_sender: OpenSender, top
         def value_of(letter: Letter) -> bytes | None:
             if original:
                 return letter.value
-            return mended(letter.value if letter.mended is None else letter.mended, changes) if changes else given
+            return mended(letter.value_now, changes) if changes else given
 
         deeds = Deeds(self, "redrive", open_state, open_sender, topic, app_id)
         return await deeds.do(options, _why_not, value_of)

@@ -8,10 +8,10 @@ from faust.cli import argument
 
 from app.commands._command import Command
 from app.commands._state import OpenState
-from app.commands.dead_letters._letters import STATES, check_ids, read_letters
+from app.commands.dead_letters._letters import check_ids, read_letters
 from app.delivery.selecting import Selection
 from models.errors import shown
-from models.letters import whole_letter_view
+from models.letters import STATES, whole_letter_view
 
 UNKNOWN = 1
 

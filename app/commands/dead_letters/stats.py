@@ -9,9 +9,10 @@ from faust.cli import option
 
 from app.commands._command import Command
 from app.commands._state import OpenState
-from app.commands.dead_letters._letters import STATES, read_letters
+from app.commands.dead_letters._letters import read_letters
 from app.delivery.figures import figures_of, figures_view
 from app.delivery.selecting import Selection
+from models.letters import STATES
 
 
 def register(app: faust.App, open_state: OpenState) -> None:
