@@ -4,26 +4,26 @@ One bad record never spoils its batch: whatever happens to it, the others go on,
 """
 
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Sequence
 from typing import TypeVar
 
 from app.delivery.actions import ACTION_HEADER, read_action
-from app.delivery.checks import Checks, Failures
+from app.delivery.checks import Checks
 from app.delivery.dead_letters import DeadLetters, Failure, failure_of, failure_of_event
-from app.delivery.desk import LETTER_HEADER, Desk, event_of, key_of
+from app.delivery.desk import LETTER_HEADER, Desk
 from app.delivery.draft import Draft
 from app.delivery.fault import Fault
+from app.delivery.follow_up import FollowUp, Work
+from app.delivery.queues import order_key_of
 from app.engine.clock import Clock
 from app.engine.step import Output, Record, Step
-from app.engine.table import encode_row
 from app.order_updates import OrderUpdates
-from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of
+from app.topics import HELD_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.letters import HeldOrder, Letter
+from models.letters import HeldOrder
 from models.order import DUPLICATE, Change, Order, apply, has_accepted, order_key
 from models.retry import RetryPolicy
 
@@ -34,15 +34,6 @@ DEAD_LETTER = "dead_letter:"
 
 CHUNK = 500
 """Records validated and folded at once: about 10 ms, for which heartbeats, readers and other lanes wait."""
-
-MAKE_ROOM_AT_ONCE = 8_000
-"""Letters that are looked at in one step to delete some: twice as many as it can add."""
-
-DUE_AT_ONCE = 1_000
-"""Letters that are tried in one step besides its records; the next step goes on."""
-
-FOUND_AT_ONCE = 4_000
-"""Letters that are found to be due in one step: most of them closed ones, which are deleted then."""
 
 KEEP_SECONDS = 7 * 86_400.0
 """How long letters are kept after they were closed."""
@@ -78,22 +69,22 @@ class OrderPipeline:
         self._partitions = partitions
         self._clock = clock
         self._checks = checks
-        self._most_letter_bytes = most_letter_bytes
         self._updates = OrderUpdates()
         self._desk = Desk(dead_letters, partitions, policy, keep_seconds, self._accept, clock)
+        self._follow_up = FollowUp(self._desk, checks, most_letter_bytes)
 
     async def handle(self, step: Step) -> None:
         """Work through a step's records in order, then through what is due."""
-        work = _Work(step, self._clock.now())
+        work = Work(step, self._clock.now())
         for start in range(0, len(step.records), CHUNK):
             await step.turn()
             records = step.records[start : start + CHUNK]
             events = parse_events([record.value for record in records])
             faults = NO_FAULTS if self._checks is None else await self._checked(work, events, self._checks)
             await self._take(work, records, events, faults)
-        self._make_room(work)
+        self._follow_up.make_room(work)
         work.find_due()
-        await self._try_due(work)
+        await self._follow_up.try_due(work)
         _tell_of_letters(step, work.outcomes)
         if work.outcomes:
             counts = step.table(OUTCOMES_TABLE)
@@ -102,7 +93,7 @@ class OrderPipeline:
 
     # --- records ------------------------------------------------------------------------------------------------------
 
-    async def _checked(self, work: "_Work", events: Sequence[Event | EventError], checks: Checks) -> list[Fault | None]:
+    async def _checked(self, work: Work, events: Sequence[Event | EventError], checks: Checks) -> list[Fault | None]:
         """Return what a team's check has against each event that may be applied here."""
         step, draft = work.step, Draft(work.step)
 
@@ -117,7 +108,7 @@ class OrderPipeline:
 
     async def _take(
         self,
-        work: "_Work",
+        work: Work,
         records: Sequence[Record],
         events: Sequence[Event | EventError],
         faults: Sequence[Fault | None],
@@ -138,7 +129,7 @@ class OrderPipeline:
                 record, event = records[done], events[done]
                 log.exception("Partition %d offset %d: the handler failed", work.step.partition, record.offset)
                 draft = Draft(work.step)
-                key = key_of(event)
+                key = order_key_of(event)
                 queue = draft.held_order(key).queue if key is not None else ()
                 if queue:
                     self._desk.park(draft, record, queue[0], event)
@@ -147,9 +138,9 @@ class OrderPipeline:
                 work.put(draft)
                 return
             if order is not None:
-                self._let_waiting_follow(work, order)
+                self._follow_up.let_waiting_follow(work, order)
             if work.due:
-                await self._try_due(work)
+                await self._follow_up.try_due(work)
             done = stop
 
     def _decide(
@@ -179,7 +170,7 @@ class OrderPipeline:
                     draft.outputs.append(self._forwarded(record, partition, home))
                     draft.outcomes.append("forwarded")
                     continue
-            key = key_of(event)
+            key = order_key_of(event)
             concerned: HeldOrder | None = None if key is None else draft.held.get(key) or held.get(key)
             if concerned is not None and concerned.queue:
                 desk.park(draft, record, concerned.queue[0], event)
@@ -255,139 +246,6 @@ class OrderPipeline:
         origin = f"{self._topics.orders}/{partition}/{record.offset}".encode()
         headers = [*record.headers, (FORWARDED_FROM, origin)]
         return Output(self._topics.orders, home, record.key, record.value, headers, record.timestamp)
-
-    # --- letters ------------------------------------------------------------------------------------------------------
-
-    def _let_waiting_follow(self, work: "_Work", key: str) -> None:
-        """Try the waiting events of an order that has just accepted one, in order, until all of them must wait on."""
-        tried = 0
-        while tried < len(waiting := work.held(key).waiting):
-            name = waiting[tried]
-            accepted = self._alone(work, name, partial(self._desk.attempt, name=name, waited=True))
-            if accepted is not None:
-                tried = 0
-            elif tried < len(left := work.held(key).waiting) and left[tried] == name:
-                tried += 1
-
-    def _make_room(self, work: "_Work") -> None:
-        """Delete letters while all of them together take more than they may: old ones, closed ones before open ones.
-
-        For a parked one the head of its queue goes, and those behind it follow. The topic of dead letters keeps all.
-        """
-        table = work.step.table(LETTERS_TABLE)
-        excess = table.committed_bytes - self._most_letter_bytes
-        if excess <= 0:
-            return
-        by_state: dict[bool, dict[str, None]] = {False: {}, True: {}}
-        for name in table.oldest(MAKE_ROOM_AT_ONCE):
-            head = self._desk.head_of(Draft(work.step), name)
-            by_state[work.letter(head).open][head] = None
-        closed = opened = 0
-        for name in (*by_state[False], *by_state[True]):
-            letter = work.letter(name)
-            if letter.open:
-                self._alone(work, name, partial(self._desk.evict, name=name, by="the limit of ORDERS_LETTERS_MB"))
-                opened += 1
-            else:
-                closed += 1
-            table.delete(name)
-            excess -= len(encode_row(letter))
-            if excess <= 0:
-                break
-        log.warning(
-            "Partition %d: ORDERS_LETTERS_MB is reached: old letters, %d closed and %d open ones, are deleted",
-            *(work.step.partition, closed, opened),
-        )
-
-    async def _try_due(self, work: "_Work") -> None:
-        """Try what is due, and what follows from that, but not without end."""
-        while work.due and work.tries_left > 0:
-            await work.step.turn()
-            names = work.take_due(CHUNK)
-            faults: Sequence[Fault | None] = [None] * len(names)
-            if self._checks is not None:
-                events = [event_of(work.letter(name)) for name in names]
-                wanted = [None if isinstance(event, EventError) else event for event in events]
-                faults = await self._checks.faults(wanted, work.failures)
-            for name, fault in zip(names, faults, strict=True):
-                accepted = self._alone(work, name, partial(self._desk.attempt, name=name, fault=fault))
-                if accepted is not None:
-                    self._let_waiting_follow(work, accepted)
-
-    def _alone(self, work: "_Work", name: str, act: Callable[[Draft], T]) -> T | None:
-        """Do something with one letter, by itself: if it fails, it is that letter which has failed."""
-        draft = Draft(work.step)
-        try:
-            result = act(draft)
-            work.put(draft)
-        except Exception as error:
-            log.exception("Partition %d: the handler failed on letter %s", work.step.partition, name)
-            draft = Draft(work.step)
-            self._desk.fail(draft, name, failure_of(error, None))
-            work.put(draft)
-            return None
-        return result
-
-
-class _Work:
-    """What there is to do in a step, and what came of it."""
-
-    def __init__(self, step: Step, now: float) -> None:
-        self.step = step
-        self.outcomes: Counter[str] = Counter()
-        self.due: deque[tuple[str, str]] = deque()
-        self.tries_left = DUE_AT_ONCE
-        self.failures = Failures()
-        self._now = now
-
-    def put(self, draft: Draft) -> None:
-        """Put a draft into the step, and remember what is due because of it."""
-        draft.put()
-        self.outcomes.update(draft.outcomes)
-        for name, letter in draft.letters.items():
-            if letter is not None and letter.due_at is not None and letter.due_at <= self._now:
-                self.due.append((LETTERS_TABLE, name))
-        for key, held in draft.held.items():
-            if held.following:
-                self.due.append((HELD_TABLE, key))
-
-    def find_due(self) -> None:
-        """Add what became due since the last steps."""
-        for table in (LETTERS_TABLE, HELD_TABLE):
-            self.due.extend((table, key) for key in self.step.table(table).due(self._now, FOUND_AT_ONCE))
-
-    def held(self, key: str) -> HeldOrder:
-        """Return which letters concern an order."""
-        return Draft(self.step).held_order(key)
-
-    def letter(self, name: str) -> Letter:
-        """Return a letter that must be there."""
-        return Draft(self.step).known_letter(name)
-
-    def take_due(self, most: int) -> list[str]:
-        """Return letters that are to be tried now, each once; those that were closed long enough are deleted."""
-        names: dict[str, None] = {}
-        while self.due and len(names) < most and self.tries_left > 0:
-            table, key = self.due.popleft()
-            name = self._letter_due(key) if table == LETTERS_TABLE else self._follower(key)
-            if name is not None:
-                names[name] = None
-                self.tries_left -= 1
-        return list(names)
-
-    def _letter_due(self, name: str) -> str | None:
-        letters = self.step.table(LETTERS_TABLE)
-        letter: Letter | None = letters.get(name)
-        if letter is None or letter.due_at is None or letter.due_at > self._now:
-            return None
-        if not letter.open:
-            letters.delete(name)
-            return None
-        return name
-
-    def _follower(self, key: str) -> str | None:
-        held = self.held(key)
-        return held.queue[0] if held.following and held.queue else None
 
 
 def _tell_of_letters(step: Step, outcomes: Counter[str]) -> None:

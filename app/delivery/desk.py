@@ -15,13 +15,14 @@ from app.delivery.actions import asked_at
 from app.delivery.dead_letters import NAMES, DeadLetters, Failure, failure_of_event, names_of
 from app.delivery.draft import Draft, SourceRecord
 from app.delivery.fault import Fault, Transient
+from app.delivery.queues import leave, order_key_of, place
 from app.delivery.selecting import is_id, place_of
 from app.engine.clock import Clock
 from app.engine.step import Output, Record
 from app.topics import partition_of
 from models.errors import EventError
 from models.events import Event, read_event
-from models.letters import Deed, HeldOrder, Letter, State, letter_id
+from models.letters import Deed, Letter, State, letter_id
 from models.order import DUPLICATE, Change, Order, apply, may_come_later, order_key
 from models.retry import RetryPolicy
 
@@ -96,7 +97,7 @@ class Desk:
         app_id, name, letter = _MOVED.decode(row)
         if app_id == self.app_id:
             self._check(name, letter)
-            self._place(draft, name, letter)
+            place(draft, name, letter, self._clock.now())
 
     def _check(self, name: str, letter: Letter) -> None:
         times = (letter.first_failed_at, letter.last_failed_at, *(entry.at for entry in letter.history))
@@ -183,7 +184,7 @@ class Desk:
             letter = letter.noted(now, "mended", by, mended=mended)
         letter = letter.noted(now, "redriven", by, asked_at(at), redrives=letter.redrives + 1)
         draft.outcomes.append("redriven")
-        self._place(draft, name, replace(letter, state="retrying", failures=0, round_began=now, due_at=AT_ONCE))
+        place(draft, name, replace(letter, state="retrying", failures=0, round_began=now, due_at=AT_ONCE), now)
         return True
 
     def purge(self, draft: Draft, name: str, by: str, at: str = "") -> bool:
@@ -198,7 +199,7 @@ class Desk:
     def head_of(self, draft: Draft, name: str) -> str:
         """Return the letter that a letter waits for, if it is parked; else itself."""
         letter = draft.known_letter(name)
-        key = key_of(letter)
+        key = order_key_of(letter)
         return draft.held_order(key).queue[0] if letter.state == "parked" and key is not None else name
 
     def evict(self, draft: Draft, name: str, by: str) -> None:
@@ -250,20 +251,20 @@ class Desk:
             letter = letter.noted(now, "failed", detail=detail, state="dead")
             draft.outcomes.append(f"dead_letter:{failure.cause}")
             draft.outputs.append(self._for_the_topic(name, letter, failure))
-        self._place(draft, name, letter)
+        place(draft, name, letter, now)
 
     def _park(self, draft: Draft, name: str, letter: Letter, head: str) -> None:
         """Put a letter behind the head of its order's queue; where there is no room, it is dead."""
-        if len(draft.held_order(str(key_of(letter))).queue) >= MAX_QUEUE:
+        if len(draft.held_order(str(order_key_of(letter))).queue) >= MAX_QUEUE:
             text = f"{MAX_QUEUE:,} letters of the same order are in its queue, letter {head} at its head"
             self._fail(draft, name, letter, Failure("too_many_parked", text, *names_of(letter)))
             return
         now = self._clock.now()
-        self._place(draft, name, letter.noted(now, "parked", detail=head, state="parked", due_at=None))
+        place(draft, name, letter.noted(now, "parked", detail=head, state="parked", due_at=None), now)
         draft.outcomes.append("parked")
 
     def _has_room(self, draft: Draft, letter: Letter) -> bool:
-        key = key_of(letter)
+        key = order_key_of(letter)
         return key is not None and len(draft.held_order(key).waiting) < MAX_WAITING
 
     def _close(
@@ -271,7 +272,7 @@ class Desk:
     ) -> None:
         now = self._clock.now()
         closed = letter.noted(now, deed, by, detail, state=state, closed_at=now, due_at=now + self._keep_seconds)
-        self._place(draft, name, closed)
+        place(draft, name, closed, now)
 
     def _send_on(self, draft: Draft, name: str, letter: Letter, home: int) -> None:
         """Send a letter to the partition of its customer, where it is tried at once. Its row here is deleted."""
@@ -282,7 +283,7 @@ class Desk:
                 draft, name, letter, Failure("invalid_event", f"{text} is too large to go there", *names_of(letter))
             )
             return
-        self._leave(draft, name)
+        leave(draft, name)
         draft.letters[name] = None
         record = (LETTER_HEADER, row)
         topic = self._dead_letters.source
@@ -295,47 +296,6 @@ class Desk:
         record = SourceRecord(offset, letter.key, letter.value, letter.headers, *where)
         return self._dead_letters.letter(record, partition, failure, letter.first_failed_at)
 
-    # --- which letters an order has -----------------------------------------------------------------------------------
-
-    def _place(self, draft: Draft, name: str, letter: Letter) -> None:
-        """Put a letter's row, and the letter where its state belongs: into its order's queue, beside it, or nowhere."""
-        key = key_of(letter)
-        before = draft.letter(name)
-        if before is not None and (key_of(before) != key or not (letter.undecided or letter.state == "parked")):
-            keep_waiting = letter.state == "waiting" and key_of(before) == key
-            self._leave(draft, name, keep_waiting=keep_waiting)
-        if key is not None:
-            held = draft.held_order(key)
-            if letter.state == "waiting":
-                if name not in held.waiting:
-                    draft.held[key] = replace(held, waiting=(*held.waiting, name))
-            elif letter.undecided or letter.state == "parked":
-                waiting = tuple(each for each in held.waiting if each != name)
-                if not held.queue or held.queue[0] == name:
-                    draft.held[key] = HeldOrder(held.queue or (name,), waiting, letter.state == "parked")
-                else:
-                    queue = held.queue if name in held.queue else (*held.queue, name)
-                    draft.held[key] = replace(held, queue=queue, waiting=waiting)
-                    if letter.state != "parked":
-                        head = held.queue[0]
-                        text = f"behind letter {head} of the same order"
-                        letter = letter.noted(
-                            self._clock.now(), "parked", detail=head, state="parked", due_at=None, error=text
-                        )
-        draft.letters[name] = letter
-
-    def _leave(self, draft: Draft, name: str, *, keep_waiting: bool = False) -> None:
-        """Remove a letter from its order's queue and from those that wait; with its head gone a queue follows."""
-        letter = draft.letter(name)
-        key = None if letter is None else key_of(letter)
-        if key is None:
-            return
-        held = draft.held_order(key)
-        following = held.queue[0] == name or held.following if held.queue else False
-        queue = tuple(each for each in held.queue if each != name)
-        waiting = held.waiting if keep_waiting else tuple(each for each in held.waiting if each != name)
-        draft.held[key] = HeldOrder(queue, waiting, following and bool(queue))
-
 
 _MOVING = msgspec.json.Encoder()
 _MOVED = msgspec.json.Decoder(tuple[str, str, Letter])
@@ -344,13 +304,6 @@ _MOVED = msgspec.json.Decoder(tuple[str, str, Letter])
 def event_of(letter: Letter) -> Event | EventError:
     """Return the event that a letter would be now."""
     return read_event(letter.value_now)
-
-
-def key_of(named: Event | EventError | Letter) -> str | None:
-    """Return the key of the order that something names, None if it does not."""
-    if named.customer_id is None or named.order_id is None:
-        return None
-    return order_key(named.customer_id, named.order_id)
 
 
 def _letter_of(record: Record, failure: Failure, now: float) -> Letter:
