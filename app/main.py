@@ -17,6 +17,7 @@ from app.pipeline import OrderPipeline
 from app.runtime.application import OrderflowApp
 from app.settings import Settings, SettingsError, load_settings, unknown_settings
 from app.tables import TABLES
+from app.topics import Topics
 from app.transports import transport_for
 from app.version import VERSION
 from app.web.routes import add_api
@@ -50,7 +51,7 @@ def compose(settings: Settings) -> OrderflowApp:
 
     for named in TABLES:
         app.step_table(named.table, named.help)
-    orders.register(app, _pipeline(app, settings, clock))
+    orders.register(app, pipeline_for(app.topic_names, settings, clock))
     app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port), ask))
     foreign.drop_foreign()
     emit.register(app, lambda: transport.open_sender(settings), topic)
@@ -62,8 +63,8 @@ def compose(settings: Settings) -> OrderflowApp:
     return app
 
 
-def _pipeline(app: OrderflowApp, settings: Settings, clock: Clock) -> OrderPipeline:
-    topics = app.topic_names
+def pipeline_for(topics: Topics, settings: Settings, clock: Clock) -> OrderPipeline:
+    """Return what handles orders, as the settings have it."""
     checks = None
     if settings.check is not None:
         checks = Checks(load_check(settings.check), settings.check_at_once, settings.check_timeout)
@@ -73,7 +74,7 @@ def _pipeline(app: OrderflowApp, settings: Settings, clock: Clock) -> OrderPipel
         DeadLetters(topics.dead_letters, topics.orders, settings.app_id, VERSION),
         clock,
         RetryPolicy(settings.retry_attempts, highest_ceiling=settings.retry_longest, total=settings.retry_total),
-        settings.letters_days * 86_400,
-        settings.letters_mb << 20,
-        checks,
+        keep_seconds=settings.letters_days * 86_400,
+        most_letter_bytes=settings.letters_mb << 20,
+        checks=checks,
     )

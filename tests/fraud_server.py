@@ -11,8 +11,7 @@ from typing import Self
 class FraudServer:
     """Answers `/CUSTOMER/ORDER`; `calls` lists what was asked.
 
-    Customers named `down…` get 503 while it is `down`, `slow…` no answer while it `hangs`, `fraud…` are frauds; each
-    customer named `many…` gets 429 the first time, and is asked to wait for a second.
+    Customers named `down…` get 503 while it is `down`, `slow…` no answer while it `hangs`, `fraud…` are frauds.
     """
 
     def __init__(self) -> None:
@@ -27,12 +26,8 @@ class FraudServer:
                 while fraud.hangs and customer.startswith("slow"):
                     time.sleep(0.02)
                 status = 503 if fraud.down and customer.startswith("down") else 200
-                if customer.startswith("many") and fraud.calls.count(self.path) == 1:
-                    status = 429
                 body = json.dumps({"fraud": customer.startswith("fraud")}).encode()
                 self.send_response(status)
-                if status == 429:
-                    self.send_header("Retry-After", "1")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -29,8 +29,8 @@ class Record(Struct):
     """See `app.engine.step.Record`."""
 
     offset: int
-    value: bytes
-    headers: Headers = ()
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
     key: bytes | None = b"c"
     timestamp: int = 0
     timestamp_type: int = 0
@@ -71,8 +71,13 @@ class Service:
 class Run:
     """A partition, and what its steps wrote. A worker may end at any time: nothing but rows and outputs is kept."""
 
-    def __init__(self, most_letter_bytes: int = LETTER_BYTES) -> None:
+    def __init__(
+        self, most_letter_bytes: int = LETTER_BYTES, keep_seconds: float = 1e9, partitions: int = 1, partition: int = 0
+    ) -> None:
         self._most_letter_bytes = most_letter_bytes
+        self._keep_seconds = keep_seconds
+        self._partitions = partitions
+        self._partition = partition
         self._service = Service()
         self.rows: dict[str, dict[str, bytes]] = {}
         self.outputs: list[Output] = []
@@ -86,10 +91,10 @@ class Run:
         checks = Checks(self._service.check, at_once=3, seconds=60)
         self._pipeline = OrderPipeline(
             TOPICS,
-            1,
+            self._partitions,
             dead_letters,
             self._clock,
-            keep_seconds=1e9,
+            keep_seconds=self._keep_seconds,
             most_letter_bytes=self._most_letter_bytes,
             checks=checks,
         )
@@ -106,7 +111,7 @@ class Run:
             Record(first + n, value, headers if isinstance(headers, tuple) else ((ACTION_HEADER, b""),) * headers)
             for n, (value, headers) in enumerate(records)
         ]
-        step = Step(0, batch, first, first + len(batch), self._state)
+        step = Step(self._partition, batch, first, first + len(batch), self._state)
         asyncio.run(self._pipeline.handle(step))
         if not committed:
             self.restart()

@@ -205,7 +205,7 @@ class Desk:
     def evict(self, draft: Draft, name: str, by: str) -> None:
         """Close a letter because there is no room. The topic of dead letters has it, or gets it now."""
         letter = draft.known_letter(name)
-        if letter.state in ("waiting", "retrying"):
+        if letter.state != "dead":
             failure = Failure(letter.cause, letter.error, *names_of(letter))
             draft.outputs.append(self._for_the_topic(name, letter, failure))
             draft.outcomes.append(f"dead_letter:{letter.cause}")

@@ -127,8 +127,9 @@ class FollowUp:
         if excess <= 0:
             return
         by_state: dict[bool, dict[str, None]] = {False: {}, True: {}}
+        as_it_stands = Draft(work.step)
         for name in table.oldest(MAKE_ROOM_AT_ONCE):
-            head = self._desk.head_of(Draft(work.step), name)
+            head = self._desk.head_of(as_it_stands, name)
             by_state[work.letter(head).open][head] = None
         closed = opened = 0
         for name in (*by_state[False], *by_state[True]):
@@ -142,10 +143,11 @@ class FollowUp:
             excess -= len(encode_row(letter))
             if excess <= 0:
                 break
-        log.warning(
-            "Partition %d: ORDERS_LETTERS_MB is reached: old letters, %d closed and %d open ones, are deleted",
-            *(work.step.partition, closed, opened),
-        )
+        if closed or opened:
+            log.warning(
+                "Partition %d: ORDERS_LETTERS_MB is reached: old letters, %d closed and %d open ones, are deleted",
+                *(work.step.partition, closed, opened),
+            )
 
     async def try_due(self, work: Work) -> None:
         """Try what is due, and what follows from that, but not without end."""

@@ -26,22 +26,12 @@ from app.engine.step import Step
 from app.pipeline import OrderPipeline
 from app.tables import TABLES
 from app.topics import partition_of, topics_for
-from tests.letters_kit import action
+from tests.letters_kit import Record, action
 
 PARTITIONS = 2
 TOPICS = topics_for("", "app")
 Headers = Sequence[tuple[str, bytes | None]]
-
-
-class _Record(Struct):
-    """See `app.engine.step.Record`."""
-
-    offset: int
-    value: bytes | None
-    headers: Headers = ()
-    key: bytes | None = b"c"
-    timestamp: int = 1_790_000_000_000
-    timestamp_type: int = 0
+TIMESTAMP = 1_790_000_000_000
 
 
 class _Worker:
@@ -62,7 +52,9 @@ class _Worker:
         offset = len(self.sent[partition])
         self.sent[partition].append(value)
         if not self.away:
-            step = Step(partition, [_Record(offset, value, headers, key)], offset, offset + 1, self._states[partition])
+            step = Step(
+                partition, [Record(offset, value, headers, key, TIMESTAMP)], offset, offset + 1, self._states[partition]
+            )
             asyncio.run(self._pipeline.handle(step))
             step.publish(step.encoded())
         return f"{partition}-{offset}"

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.delivery import follow_up
 from app.delivery.actions import ACTION_HEADER
-from app.delivery.desk import LETTER_HEADER
+from app.delivery.desk import LARGEST_MOVE, LETTER_HEADER, MAX_QUEUE, MAX_WAITING
 from app.engine.state import SPARE_DUE
-from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE
-from models.letters import Letter
+from app.topics import HELD_TABLE, LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, partition_of
+from models.letters import HISTORY, Letter
 from tests.letters_kit import TOPICS, Run, action, event
 
 SMALL = 40_000
@@ -158,3 +159,78 @@ def test_a_fault_of_ours_on_an_order_that_is_held_up_parks_its_event() -> None:
     run.step([(event("paid", "o"), ((LETTER_HEADER, b"rubbish"),))])
     assert [each.state for each in letters(run).values()] == ["dead", "parked"]
     assert len(in_the_topic(run)) == 1
+
+
+def test_the_head_that_nobody_has_tried_yet_is_in_the_topic_when_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parked letter has been told to nobody; as the head of its queue it can be the one that makes room."""
+    run = Run(SMALL)
+    values = [event("created", "o", total_amount="-1"), *(event("paid", "o", event_id=f"e{n}") for n in range(400))]
+    run.step([(values[0], False)])
+    run.step([(value, False) for value in values[1:]])
+    monkeypatch.setattr(follow_up, "DUE_AT_ONCE", 0)  # steps in which no tries are left, as after many others
+    for _ in values:
+        run.step([])
+    assert run._state.tables[LETTERS_TABLE].bytes <= SMALL
+    kept = [letter.value for letter in letters(run).values()]
+    assert set(kept) | set(in_the_topic(run)) == set(values)
+
+
+def test_early_events_wait_up_to_a_bound() -> None:
+    """One more is refused for good, and said so."""
+    run = Run()
+    run.step([(event("paid", "o"), False) for _ in range(MAX_WAITING + 3)])
+    states = [each.state for each in letters(run).values()]
+    assert (states.count("waiting"), states.count("dead"), len(in_the_topic(run))) == (MAX_WAITING, 3, 3)
+
+
+def test_a_queue_has_a_bound() -> None:
+    """What comes to a full one is dead at once, and in the topic."""
+    run = Run()
+    run.step([(event("created", "o", total_amount="-1"), False)])
+    run.step([(event("paid", "o"), False) for _ in range(MAX_QUEUE + 3)])
+    causes = [each.cause for each in letters(run).values()]
+    assert (causes.count("parked"), causes.count("too_many_parked")) == (MAX_QUEUE - 1, 4)
+    assert len(in_the_topic(run)) == 5
+
+
+def test_a_letter_does_not_grow_with_every_redrive() -> None:
+    """What came first and what came last is kept of its history."""
+    run = Run()
+    run.step([(event("refunded", "o", amount="a lot"), False)])
+    for _ in range(100):
+        run.step([(action("redrive", "0-0"), True)])
+    letter = letters(run)["0-0"]
+    assert (letter.redrives, len(letter.history)) == (100, HISTORY)
+    assert [letter.history[0].deed, letter.history[-1].deed, letter.history[-2].deed] == [
+        "failed",
+        "failed",
+        "redriven",
+    ]
+    assert letter.history[-1].at > letter.history[-3].at
+
+
+def test_closed_letters_are_kept_for_their_time_and_no_longer() -> None:
+    """A step takes 1,000 s here, and they are kept for 2,500."""
+    run = Run(keep_seconds=2_500.0)
+    run.step([(event("refunded", "o", amount="a lot"), False)])
+    run.step([(action("purge", "0-0"), True)])
+    for _ in range(2):
+        run.step([])
+        assert letters(run)["0-0"].state == "purged"
+    run.step([])
+    assert not letters(run)
+    assert not run.rows[LETTERS_TABLE]
+
+
+def test_a_mended_letter_that_is_too_large_for_another_partition_stays() -> None:
+    """No topic would take it; it is told, and can be mended again."""
+    partition = partition_of("c", 2)
+    customer = next(name for name in map(str, range(99)) if partition_of(name, 2) != partition)
+    run = Run(partitions=2, partition=partition)
+    run.step([(b"{" + b" " * LARGEST_MOVE, False)])
+    mended = event("created", "o", customer_id=customer)
+    run.step([(action("redrive", f"{partition}-0", value=mended), True)])
+    letter = letters(run)[f"{partition}-0"]
+    assert letter.state == "dead"
+    assert "too large" in letter.error
+    assert not [output for output in run.outputs if output.topic == TOPICS.orders]

@@ -7,7 +7,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec import Struct
 
 from app.delivery.actions import ACTION_HEADER, Action, Deed, encode_action
 from app.delivery.dead_letters import DeadLetters
@@ -21,21 +20,11 @@ from app.topics import LETTERS_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, topics_for
 from app.views import VIEWS
 from models.aggregates import AGGREGATES
 from models.letters import letter_id
+from tests.letters_kit import Record
 from tests.oracle import Expected, Key, LogRecord, expect
 from tests.oracle_events import header
 
 TOPICS = topics_for("", "app")
-
-
-class Record(Struct):
-    """See `app.engine.step.Record`."""
-
-    offset: int
-    value: bytes
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-    timestamp: int = 0
-    timestamp_type: int = 0
 
 
 class Run(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from app.engine.errors import Unavailable
 from app.engine.table import encode_row
 from app.topics import LETTERS_TABLE
 from models.letters import Letter
@@ -178,3 +179,26 @@ async def test_only_json_is_taken(workers: Cluster) -> None:
     answer = await post(workers, "/api/dead-letters/purge", {"ids": ["0-0"]}, content_type="text/plain")
     assert (answer.status, answer.json["error"]["code"]) == (415, "bad_content_type")
     assert workers.nodes[0].asked == []
+
+
+async def test_a_broker_that_is_away_is_told(workers: Cluster) -> None:
+    """What of it was asked for is not known: nobody is told that it was."""
+
+    async def fail(_actions: Any) -> None:
+        raise Unavailable("the broker does not answer")
+
+    workers.nodes[0].asking = fail
+    answer = await post(workers, "/api/dead-letters/redrive", {"ids": ["0-0"]})
+    assert (answer.status, answer.json["error"]["code"]) == (503, "not_ready")
+    assert "the broker does not answer" in answer.json["error"]["message"]
+    assert "Retry-After" in answer.headers
+
+
+@pytest.mark.parametrize("newest", [0, 3])
+async def test_a_letter_that_is_seen_in_two_partitions_is_told_once(workers: Cluster, newest: int) -> None:
+    """While it is on its way, two workers may know it: what is newer counts."""
+    for partition in (0, 3):
+        row = letter(7, last_failed_at=NOW + (9 if partition == newest else 1), error=f"in {partition}")
+        workers.partitions[partition].tables[LETTERS_TABLE].apply({"0-777": row}, [("0-777", encode_row(row))])
+    answer = await workers.get("/api/dead-letters/0-777", 1)
+    assert answer.json["error"] == f"in {newest}"

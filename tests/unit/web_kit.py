@@ -19,6 +19,7 @@ from app.engine.table import encode_row
 from app.settings import Settings
 from app.tables import TABLES
 from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of, topics_for
+from app.web.dead_letters import Ask
 from app.web.routes import add_api
 from models.aggregates import AGGREGATES
 from models.events import parse_event
@@ -95,9 +96,13 @@ class Node:
         self.failure: EngineError | None = None
         self.routes = routes
         self.asked: list[tuple[int, Action]] = []
+        self.asking: Ask = self._note
 
-    async def ask(self, actions: Iterable[tuple[int, Action]]) -> None:
-        """Note what is asked for."""
+    async def ask(self, actions: Sequence[tuple[int, Action]]) -> None:
+        """Ask for actions: they are noted, unless `asking` was set to something else."""
+        await self.asking(actions)
+
+    async def _note(self, actions: Sequence[tuple[int, Action]]) -> None:
         self.asked += actions
 
 
