@@ -2,19 +2,19 @@
 
 from aiohttp import web
 
-from app.web.auth import token_check, warn_if_open
-from app.web.dead_letters import Ask, dead_letter_routes
+from app.web.api.dead_letters import Ask, dead_letter_routes
+from app.web.api.health import health_routes
+from app.web.api.internal import internal_routes
+from app.web.api.orders import order_routes
+from app.web.api.revenue import revenue_routes
+from app.web.api.status import status_routes
+from app.web.api.totals import total_routes
 from app.web.errors import json_errors
-from app.web.gathering import TIME_LIMIT
-from app.web.health import health_routes
-from app.web.internal import internal_routes
+from app.web.guard.auth import token_check, warn_if_open
 from app.web.node import Node
-from app.web.orders import order_routes
-from app.web.peers import Peers
-from app.web.reading import Reading
-from app.web.revenue import revenue_routes
-from app.web.status import status_routes
-from app.web.totals import total_routes
+from app.web.reading.gathering import TIME_LIMIT
+from app.web.reading.peers import Peers
+from app.web.reading.whole import Reading
 
 
 def add_api(web_app: web.Application, node: Node, own_url: str, ask: Ask, seconds: float = TIME_LIMIT) -> None:

@@ -207,6 +207,7 @@ def test_a_letter_does_not_grow_with_every_redrive() -> None:
         "redriven",
     ]
     assert letter.history[-1].at > letter.history[-3].at
+    assert (letter.first_failed_at, letter.last_failed_at) == (letter.history[0].at, letter.history[-1].at)
 
 
 def test_closed_letters_are_kept_for_their_time_and_no_longer() -> None:

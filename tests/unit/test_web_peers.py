@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.lane import LaneState
 from app.settings import Settings
-from app.web.queries import ByKey
+from app.web.reading.queries import ByKey
 from tests.unit.web_kit import Cluster, Engine, Node, Program, cluster, serve
 from tools.local_kafka import free_port
 

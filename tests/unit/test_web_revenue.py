@@ -9,8 +9,8 @@ import pytest
 
 from app.engine.state import PartitionState
 from app.tables import TABLES
-from app.web import queries
-from app.web.queries import ByRange
+from app.web.reading import queries
+from app.web.reading.queries import ByRange
 from tests.unit.web_kit import Cluster, cluster
 
 ALL = range(2, 10)  # customers of all partitions

@@ -19,7 +19,7 @@ from app.engine.table import encode_row
 from app.settings import Settings
 from app.tables import TABLES
 from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of, topics_for
-from app.web.dead_letters import Ask
+from app.web.api.dead_letters import Ask
 from app.web.routes import add_api
 from models.aggregates import AGGREGATES
 from models.events import parse_event

@@ -12,7 +12,7 @@ from yarl import URL
 from app.settings import Settings
 from app.topics import Topics
 from app.web.errors import ApiError
-from app.web.queries import Query, path
+from app.web.reading.queries import Query, path
 
 ROWS_TYPE = "application/x-ndjson"
 """How rows travel: as JSON lists of [key, row], one a line, so that no single one takes long to parse."""

@@ -10,11 +10,11 @@ from app.engine.lane import LaneState
 from app.pipeline import DEAD_LETTER
 from app.version import VERSION
 from app.web.answers import answer
-from app.web.gathering import gather
+from app.web.api.parameters import parameters
 from app.web.node import Node
-from app.web.own_status import own_status
-from app.web.parameters import parameters
-from app.web.peers import NoAnswer, Peers
+from app.web.reading.gathering import gather
+from app.web.reading.own_status import own_status
+from app.web.reading.peers import NoAnswer, Peers
 
 
 def status_routes(node: Node, own_url: str, peers: Peers, seconds: float) -> list[web.RouteDef]:

@@ -5,7 +5,7 @@ from aiohttp import web
 from app.web.answers import answer
 from app.web.errors import ApiError, not_ready
 from app.web.node import Node
-from app.web.own_status import joined
+from app.web.reading.own_status import joined
 
 
 def health_routes(node: Node) -> list[web.RouteDef]:

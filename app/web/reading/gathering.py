@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-from app.web.peers import NoAnswer
+from app.web.reading.peers import NoAnswer
 
 TIME_LIMIT = 2.0
 """Seconds that an answer may take altogether."""

@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from app.web.answers import answer, encoded_list
+from app.web.api.parameters import parameters, time_in
 from app.web.errors import bad_parameter
-from app.web.parameters import parameters, time_in
-from app.web.queries import ByRange
-from app.web.reading import Reading, Rows
+from app.web.reading.queries import ByRange
+from app.web.reading.whole import Reading, Rows
 from models.aggregates import revenue
 from models.errors import shown
 from models.keys import SEPARATOR, join_key

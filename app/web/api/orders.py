@@ -5,10 +5,10 @@ from aiohttp import web
 from app.topics import ORDERS_TABLE
 from app.views import VIEWS, can_be_id
 from app.web.answers import answer
+from app.web.api.parameters import id_in_path, parameters
 from app.web.errors import ApiError, bad_parameter, unknown
-from app.web.parameters import id_in_path, parameters
-from app.web.queries import ByKey, BySecondKey
-from app.web.reading import Reading
+from app.web.reading.queries import ByKey, BySecondKey
+from app.web.reading.whole import Reading
 from models.errors import shown
 from models.order import order_key
 

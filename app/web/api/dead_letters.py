@@ -16,10 +16,10 @@ from app.delivery.selecting import Selection, in_order, is_id, partition_of
 from app.engine.errors import EngineError
 from app.topics import LETTERS_TABLE
 from app.web.answers import answer
+from app.web.api.parameters import parameters, time_in
 from app.web.errors import ApiError, bad_parameter, not_ready, unknown
-from app.web.parameters import parameters, time_in
-from app.web.queries import BySelection, CountOf
-from app.web.reading import Reading
+from app.web.reading.queries import BySelection, CountOf
+from app.web.reading.whole import Reading
 from models.errors import shown
 from models.letters import CAUSES, STATES, Letter, letter_view, whole_letter_view
 

@@ -12,10 +12,10 @@ from app.engine.errors import NotReady
 from app.topics import partition_of
 from app.views import TableView
 from app.web.errors import not_ready
-from app.web.gathering import gather
 from app.web.node import Node, OwnPartitions
-from app.web.peers import NoAnswer, Peers
-from app.web.queries import SLICE, Query
+from app.web.reading.gathering import gather
+from app.web.reading.peers import NoAnswer, Peers
+from app.web.reading.queries import SLICE, Query
 
 Rows = dict[str, Any]
 """Key → decoded row."""

@@ -8,10 +8,10 @@ from app.engine.table import encode_row
 from app.web.answers import answer, encoded_answer, encoded_slices
 from app.web.errors import ApiError, bad_parameter, not_ready
 from app.web.node import Node
-from app.web.own_status import own_status
-from app.web.peers import APPLICATION_HEADER, ROWS_TYPE
-from app.web.queries import query_from
-from app.web.reading import own_rows
+from app.web.reading.own_status import own_status
+from app.web.reading.peers import APPLICATION_HEADER, ROWS_TYPE
+from app.web.reading.queries import query_from
+from app.web.reading.whole import own_rows
 
 
 def internal_routes(node: Node) -> list[web.RouteDef]:

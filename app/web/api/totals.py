@@ -5,10 +5,10 @@ from aiohttp.typedefs import Handler
 
 from app.views import VIEWS
 from app.web.answers import answer
+from app.web.api.parameters import id_in_path, parameters
 from app.web.errors import unknown
-from app.web.parameters import id_in_path, parameters
-from app.web.queries import ByKey
-from app.web.reading import Reading
+from app.web.reading.queries import ByKey
+from app.web.reading.whole import Reading
 
 
 def total_routes(reading: Reading) -> list[web.RouteDef]:
