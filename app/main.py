@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+from aiohttp import web
+
 from agents import orders
 from app.commands import dead_letters as dead_letters_commands
 from app.commands import dump, emit, foreign, show
@@ -13,6 +15,7 @@ from app.delivery.checks import Checks, load_check
 from app.delivery.dead_letters import DeadLetters
 from app.engine.clock import Clock
 from app.engine.errors import EngineError
+from app.metrics import Metrics
 from app.pipeline import OrderPipeline
 from app.runtime.application import OrderflowApp
 from app.settings import Settings, SettingsError, load_settings, unknown_settings
@@ -20,7 +23,8 @@ from app.tables import TABLES
 from app.topics import Topics
 from app.transports import transport_for
 from app.version import VERSION
-from app.web.routes import add_api
+from app.web.guard.auth import refuse_if_open
+from app.web.routes import add_web
 from models.retry import RetryPolicy
 
 
@@ -40,7 +44,8 @@ def compose(settings: Settings) -> OrderflowApp:
     """Put the application together."""
     clock = Clock()
     transport = transport_for(settings.broker)
-    app = OrderflowApp(settings, transport, clock)
+    metrics = Metrics()
+    app = OrderflowApp(settings, transport, clock, metrics)
     topic = app.topic_names.orders
 
     async def ask(actions: Iterable[tuple[int, Action]]) -> None:
@@ -52,7 +57,12 @@ def compose(settings: Settings) -> OrderflowApp:
     for named in TABLES:
         app.step_table(named.table, named.help)
     orders.register(app, pipeline_for(app.topic_names, settings, clock))
-    app.on_web.append(lambda web_app: add_api(web_app, app, settings.web_address(app.conf.web_port), ask))
+
+    def add(web_app: web.Application) -> None:
+        refuse_if_open(settings, app.conf.web_bind)
+        add_web(web_app, app, settings.web_address(app.conf.web_port), ask, metrics)
+
+    app.on_web.append(add)
     foreign.drop_foreign()
     emit.register(app, lambda: transport.open_sender(settings), topic)
     show.register(app, lambda: transport.open_state(settings))

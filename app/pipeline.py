@@ -12,7 +12,7 @@ from app.delivery.actions import ACTION_HEADER, read_action
 from app.delivery.checks import Checks
 from app.delivery.dead_letters import DeadLetters, Failure, failure_of, failure_of_event
 from app.delivery.desk import LETTER_HEADER, Desk
-from app.delivery.draft import Draft
+from app.delivery.draft import Draft, Outcome
 from app.delivery.fault import Fault
 from app.delivery.follow_up import FollowUp, Work
 from app.delivery.queues import order_key_of
@@ -23,14 +23,11 @@ from app.topics import HELD_TABLE, ORDERS_TABLE, OUTCOMES_TABLE, Topics, partiti
 from models.columns import parse_events
 from models.errors import EventError
 from models.events import Event
-from models.letters import HeldOrder
+from models.letters import DEAD_LETTER, HeldOrder
 from models.order import DUPLICATE, Change, Order, apply, has_accepted, order_key
 from models.retry import RetryPolicy
 
 log = logging.getLogger(__name__)
-
-DEAD_LETTER = "dead_letter:"
-"""What the names of outcomes begin with that are causes of dead letters."""
 
 CHUNK = 500
 """Records validated and folded at once: about 10 ms, for which heartbeats, readers and other lanes wait."""
@@ -85,11 +82,8 @@ class OrderPipeline:
         self._follow_up.make_room(work)
         work.find_due()
         await self._follow_up.try_due(work)
-        _tell_of_letters(step, work.outcomes)
         if work.outcomes:
-            counts = step.table(OUTCOMES_TABLE)
-            for outcome, count in work.outcomes.items():
-                counts.put(outcome, (counts.get(outcome) or 0) + count)
+            _count(step, work.outcomes)
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -168,7 +162,7 @@ class OrderPipeline:
                 home = partition_of(customer_id, self._partitions)
                 if home != partition:
                     draft.outputs.append(self._forwarded(record, partition, home))
-                    draft.outcomes.append("forwarded")
+                    draft.outcomes.append(("forwarded", event.event_type))
                     continue
             key = order_key_of(event)
             concerned: HeldOrder | None = None if key is None else draft.held.get(key) or held.get(key)
@@ -180,7 +174,7 @@ class OrderPipeline:
                 continue
             assert key is not None
             if concerned is not None and concerned.waiting and desk.is_waiting(draft, key, event.event_id):
-                draft.outcomes.append("duplicate")
+                draft.outcomes.append(("duplicate", event.event_type))
                 continue
             if faults and (fault := faults[place]) is not None:
                 desk.arrive(draft, record, fault)
@@ -199,7 +193,7 @@ class OrderPipeline:
             self._desk.arrive(draft, record, failure_of_event(error), early=early)
             return False
         if change is DUPLICATE:
-            draft.outcomes.append("duplicate")
+            draft.outcomes.append(("duplicate", event.event_type))
             return False
         assert record.value is not None
         self._accept(draft, key, record.value, change)
@@ -230,7 +224,7 @@ class OrderPipeline:
             else:
                 done = self._desk.redrive(draft, name, action.by, action.at, action.value)
             if not done:
-                draft.outcomes.append("action_refused")
+                draft.outcomes.append(("action_refused", None))
 
     def _accept(self, draft: Draft, key: str, value: bytes, change: Change) -> None:
         draft.orders[key] = change.after
@@ -240,12 +234,24 @@ class OrderPipeline:
         update = self._updates.render(key, value, change)
         topic = self._topics.order_updates
         draft.outputs.append(Output(topic, draft.step.partition, event.customer_id.encode(), update, headers))
-        draft.outcomes.append("accepted")
+        draft.outcomes.append(("accepted", event.event_type))
 
     def _forwarded(self, record: Record, partition: int, home: int) -> Output:
         origin = f"{self._topics.orders}/{partition}/{record.offset}".encode()
         headers = [*record.headers, (FORWARDED_FROM, origin)]
         return Output(self._topics.orders, home, record.key, record.value, headers, record.timestamp)
+
+
+def _count(step: Step, outcomes: Counter[Outcome]) -> None:
+    """Add what became of the step's events to what is counted since the beginning."""
+    step.counts = {(outcome, event_type or ""): count for (outcome, event_type), count in outcomes.items()}
+    by_outcome: Counter[str] = Counter()
+    for (outcome, _), count in outcomes.items():
+        by_outcome[outcome] += count
+    rows = step.table(OUTCOMES_TABLE)
+    for outcome, count in by_outcome.items():
+        rows.put(outcome, (rows.get(outcome) or 0) + count)
+    _tell_of_letters(step, by_outcome)
 
 
 def _tell_of_letters(step: Step, outcomes: Counter[str]) -> None:

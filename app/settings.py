@@ -33,7 +33,14 @@ class Settings(BaseSettings):
     web_url: str | None = Field(
         None, description="address under which other workers reach this one; default: host and port"
     )
-    web_token: SecretStr | None = Field(None, description="token asked of every web request")
+    web_token: SecretStr | None = Field(
+        None, description="token asked of every web request; needed to listen elsewhere than on loopback"
+    )
+    web_open_reading: bool = Field(False, description="let anybody read without the token; changes still need it")
+    web_allowed_hosts: str = Field(
+        "", description="further names, with commas, under which the web server may be asked (behind a proxy)"
+    )
+    web_rate: float = Field(1_000.0, gt=0, description="requests per second that one client address may send")
 
     session_timeout: float = Field(
         6.0, ge=1, le=300, description="seconds without a sign of life until a worker is dead"
@@ -55,6 +62,15 @@ class Settings(BaseSettings):
     letters_mb: int = Field(
         128, ge=1, description="megabytes that the letters of a partition may take; beyond that the oldest are deleted"
     )
+
+    lag_warning: int = Field(500, ge=1, description="records that wait: from here on `status` warns")
+    lag_critical: int = Field(5_000, ge=1, description="records that wait: from here on it is critical")
+    pending_warning: int = Field(100, ge=1, description="open dead letters: from here on `status` warns")
+    pending_critical: int = Field(1_000, ge=1, description="open dead letters: from here on it is critical")
+    idle_workers_warning: int = Field(1, ge=1, description="workers without a partition: from here on `status` warns")
+    idle_workers_critical: int = Field(2, ge=1, description="workers without a partition: from here on it is critical")
+    backlog_warning: float = Field(0.5, gt=0, le=1, description="share of ORDERS_REDIS_MAX_BACKLOG: warning")
+    backlog_critical: float = Field(0.9, gt=0, le=1, description="share of ORDERS_REDIS_MAX_BACKLOG: critical")
 
     embedded_fsync: Literal["always", "everysec"] = Field(
         "always", description="when the embedded server's file is synced: with every commit, or once a second"

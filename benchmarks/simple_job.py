@@ -11,11 +11,12 @@ from app.engine.clock import Clock
 from app.engine.errors import NotReady
 from app.engine.step import Step
 from app.engine.table import Table
+from app.metrics import Metrics
 from app.runtime.application import OrderflowApp
 from app.settings import load_settings
-from app.topics import OUTCOMES_TABLE, partition_of
+from app.topics import LETTERS_TABLE, OUTCOMES_TABLE, partition_of
 from app.transports import transport_for
-from app.web.routes import add_api
+from app.web.routes import add_web
 from benchmarks.simple_job_fold import count
 from models.columns import parse_events
 from models.errors import EventError
@@ -42,10 +43,11 @@ def build() -> OrderflowApp:
     settings = load_settings()
     simple = OrderflowApp(settings, transport_for(settings.broker), Clock())
     simple.step_table(Table(TABLE), "events, orders and money of each customer")
-    simple.step_table(Table(OUTCOMES_TABLE), "not counted here; the status asks for it")
+    for table in (OUTCOMES_TABLE, LETTERS_TABLE):
+        simple.step_table(Table(table), "empty; the status asks for it")
     simple.agent(simple.topic(simple.topic_names.orders, internal=True), name="customers")(customers)
     simple.on_web.append(
-        lambda web_app: add_api(web_app, simple, settings.web_address(simple.conf.web_port), _no_letters)
+        lambda web_app: add_web(web_app, simple, settings.web_address(simple.conf.web_port), _no_letters, Metrics())
     )
 
     async def total(request: web.Request) -> web.Response:

@@ -35,6 +35,9 @@ CAUSES: Final = (
 )
 """All that a letter may say it is there for."""
 
+DEAD_LETTER: Final = "dead_letter:"
+"""What the names of outcomes begin with that are causes of dead letters."""
+
 HISTORY: Final = 20
 """Most entries of a letter's history: the first ones and the last ones are kept, so that it does not grow."""
 

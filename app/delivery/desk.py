@@ -22,7 +22,7 @@ from app.engine.step import Output, Record
 from app.topics import partition_of
 from models.errors import EventError
 from models.events import Event, read_event
-from models.letters import Deed, Letter, State, letter_id
+from models.letters import DEAD_LETTER, Deed, Letter, State, letter_id
 from models.order import DUPLICATE, Change, Order, apply, may_come_later, order_key
 from models.retry import RetryPolicy
 
@@ -159,7 +159,7 @@ class Desk:
             return False
         if change is DUPLICATE:
             self._close(draft, name, letter, "resolved", "duplicate")
-            draft.outcomes.append("duplicate")
+            draft.outcomes.append(("duplicate", letter.event_type))
             return False
         value = letter.value_now
         assert value is not None
@@ -183,7 +183,7 @@ class Desk:
         if mended is not None:
             letter = letter.noted(now, "mended", by, mended=mended)
         letter = letter.noted(now, "redriven", by, asked_at(at), redrives=letter.redrives + 1)
-        draft.outcomes.append("redriven")
+        draft.outcomes.append(("redriven", letter.event_type))
         place(draft, name, replace(letter, state="retrying", failures=0, round_began=now, due_at=AT_ONCE), now)
         return True
 
@@ -193,7 +193,7 @@ class Desk:
         if letter is None or not letter.open:
             return False
         self._close(draft, name, letter, "purged", "purged", by, asked_at(at) if at else "")
-        draft.outcomes.append("purged")
+        draft.outcomes.append(("purged", letter.event_type))
         return True
 
     def head_of(self, draft: Draft, name: str) -> str:
@@ -208,7 +208,7 @@ class Desk:
         if letter.state != "dead":
             failure = Failure(letter.cause, letter.error, *names_of(letter))
             draft.outputs.append(self._for_the_topic(name, letter, failure))
-            draft.outcomes.append(f"dead_letter:{letter.cause}")
+            draft.outcomes.append((DEAD_LETTER + letter.cause, letter.event_type))
         self.purge(draft, name, by)
 
     # --- states -------------------------------------------------------------------------------------------------------
@@ -238,10 +238,10 @@ class Desk:
         if pause is not None:
             detail = f"{failure.message}; again in {pause:.1f} s"
             letter = letter.noted(now, "retrying", detail=detail, state="retrying", due_at=now + pause)
-            draft.outcomes.append("retrying")
+            draft.outcomes.append(("retrying", letter.event_type))
         elif early and self._has_room(draft, letter):
             letter = letter.noted(now, "waiting", detail=failure.message, state="waiting")
-            draft.outcomes.append("waiting")
+            draft.outcomes.append(("waiting", letter.event_type))
         else:
             detail = failure.message
             if isinstance(fault, Transient):
@@ -249,7 +249,7 @@ class Desk:
                 if fault.retry_after is not None:
                     detail += f", as {fault.retry_after:.0f} s more are asked for"
             letter = letter.noted(now, "failed", detail=detail, state="dead")
-            draft.outcomes.append(f"dead_letter:{failure.cause}")
+            draft.outcomes.append((DEAD_LETTER + failure.cause, letter.event_type))
             draft.outputs.append(self._for_the_topic(name, letter, failure))
         place(draft, name, letter, now)
 
@@ -261,7 +261,7 @@ class Desk:
             return
         now = self._clock.now()
         place(draft, name, letter.noted(now, "parked", detail=head, state="parked", due_at=None), now)
-        draft.outcomes.append("parked")
+        draft.outcomes.append(("parked", letter.event_type))
 
     def _has_room(self, draft: Draft, letter: Letter) -> bool:
         key = order_key_of(letter)
@@ -288,7 +288,7 @@ class Desk:
         record = (LETTER_HEADER, row)
         topic = self._dead_letters.source
         draft.outputs.append(Output(topic, home, (letter.customer_id or "").encode(), letter.value_now, [record]))
-        draft.outcomes.append("forwarded")
+        draft.outcomes.append(("forwarded", letter.event_type))
 
     def _for_the_topic(self, name: str, letter: Letter, failure: Failure) -> Output:
         partition, offset = place_of(name)

@@ -12,6 +12,9 @@ from models.aggregates.aggregate import Aggregate
 from models.letters import HeldOrder, Letter
 from models.order import Change, Order
 
+Outcome = tuple[str, str | None]
+"""What became of an event, and its type as far as it could be read."""
+
 
 class Draft:
     """Rows as they would be, over those of the step; changes of orders, outputs, and what became of records."""
@@ -25,7 +28,7 @@ class Draft:
         self.held: dict[str, HeldOrder] = {}
         self.changes: list[Change] = []
         self.outputs: list[Output] = []
-        self.outcomes: list[str] = []
+        self.outcomes: list[Outcome] = []
 
     def order(self, key: str) -> Order | None:
         """Return an order, None if there is none."""

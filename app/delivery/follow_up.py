@@ -12,7 +12,7 @@ from typing import TypeVar
 from app.delivery.checks import Checks, Failures
 from app.delivery.dead_letters import failure_of
 from app.delivery.desk import Desk, event_of
-from app.delivery.draft import Draft
+from app.delivery.draft import Draft, Outcome
 from app.delivery.fault import Fault
 from app.engine.step import Step
 from app.engine.table import encode_row
@@ -42,7 +42,7 @@ class Work:
 
     def __init__(self, step: Step, now: float) -> None:
         self.step = step
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[Outcome] = Counter()
         self.due: deque[tuple[str, str]] = deque()
         self.tries_left = DUE_AT_ONCE
         self.failures = Failures()

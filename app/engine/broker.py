@@ -44,6 +44,10 @@ class Lease(Protocol):
     def next_offset(self) -> int:
         """The offset from which to read on; known once `load` has ended."""
 
+    @property
+    def backlog(self) -> tuple[int, int] | None:
+        """How many records wait for the slowest of all groups, and how many may; None if the broker has no bound."""
+
     async def read(self, max_records: int) -> Batch:
         """Return the records that follow the last ones read; none when none came within a moment."""
 

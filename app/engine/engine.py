@@ -10,6 +10,7 @@ from app.engine.broker import Broker
 from app.engine.clock import Clock
 from app.engine.errors import EngineError, NotReady
 from app.engine.lane import Agent, Lane, LaneState
+from app.engine.observer import Observer
 from app.engine.state import PartitionState
 from app.engine.table import Table
 from app.engine.turns import Turns
@@ -21,7 +22,10 @@ STOP_SECONDS = 2.5
 
 
 class LaneStatus(NamedTuple):
-    """What a lane tells of itself. Offsets are None until known; `loaded` of `to_load` has been read back."""
+    """What a lane tells of itself. Offsets are None until known; `loaded` of `to_load` has been read back.
+
+    `backlog` is that of the lease (see `app.engine.broker`), `last_timestamp` that of the last record handled, in ms.
+    """
 
     partition: int
     state: LaneState
@@ -30,6 +34,8 @@ class LaneStatus(NamedTuple):
     rows: int
     loaded: int
     to_load: int
+    backlog: tuple[int, int] | None = None
+    last_timestamp: int | None = None
 
     @property
     def lag(self) -> int | None:
@@ -49,12 +55,14 @@ class Engine:
         agent: Agent,
         clock: Clock,
         on_failure: Callable[[EngineError], None],
+        observer: Observer | None = None,
     ) -> None:
         self.tables = tables
         self._broker = broker
         self._agent = agent
         self._clock = clock
         self._on_failure = on_failure
+        self._observer = observer or Observer()
         self._turns = Turns()
         self._lanes: dict[int, Lane] = {}
         self._assigned: frozenset[int] = frozenset()
@@ -72,6 +80,7 @@ class Engine:
         That is not waited for: no heartbeats go out while a group's assignment is being taken in.
         """
         self._assigned = frozenset(partitions)
+        self._observer.rebalanced()
         lost = [lane for partition, lane in self._lanes.items() if partition not in partitions]
         for lane in lost:
             del self._lanes[lane.partition]
@@ -86,7 +95,7 @@ class Engine:
             ending.add_done_callback(self._ending.discard)
 
     def _new_lane(self, partition: int) -> Lane:
-        return Lane(partition, self._broker, self.tables, self._agent, self._clock, self._turns)
+        return Lane(partition, self._broker, self.tables, self._agent, self._clock, self._turns, self._observer)
 
     async def stop(self) -> None:
         """Let every lane end its step, then give all partitions up."""
@@ -120,4 +129,13 @@ class Engine:
 
 def _status(lane: Lane) -> LaneStatus:
     rows = lane.rows.row_count() if lane.state is LaneState.RUNNING else 0
-    return LaneStatus(lane.partition, lane.state, lane.next_offset, lane.end_offset, rows, *lane.loaded)
+    return LaneStatus(
+        lane.partition,
+        lane.state,
+        lane.next_offset,
+        lane.end_offset,
+        rows,
+        *lane.loaded,
+        lane.backlog,
+        lane.last_timestamp,
+    )

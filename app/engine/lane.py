@@ -11,6 +11,7 @@ from enum import StrEnum
 from app.engine.broker import Batch, Broker, Lease
 from app.engine.clock import Clock
 from app.engine.errors import AgentFailed, EngineError, Fenced, NotReady, Unknown
+from app.engine.observer import Observer
 from app.engine.state import PartitionState
 from app.engine.step import Step
 from app.engine.table import Table
@@ -48,18 +49,22 @@ class Lane:
         agent: Agent,
         clock: Clock,
         turns: Turns | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.partition = partition
         self.state = LaneState.CLAIMING
         self.next_offset: int | None = None
         self.end_offset: int | None = None
         self.loaded: tuple[int, int] = (0, 0)
+        self.backlog: tuple[int, int] | None = None
+        self.last_timestamp: int | None = None
         self.committed_steps = 0
         self._broker = broker
         self._tables = tables
         self._agent = agent
         self._clock = clock
         self._turns = turns or Turns()
+        self._observer = observer or Observer()
         self._rows = PartitionState(tables)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -104,6 +109,7 @@ class Lane:
                     await self._hold()
                 except (Fenced, Unknown) as lost:
                     log.warning("Partition %s: %s", self.partition, lost)
+                    self._observer.lost("fenced" if isinstance(lost, Fenced) else "unknown")
                     self.state = LaneState.FENCED if isinstance(lost, Fenced) else LaneState.CLAIMING
                     if not await self._still_ours():
                         break
@@ -120,6 +126,7 @@ class Lane:
         self.state = LaneState.CLAIMING
         self._rows = PartitionState(self._tables)
         lease = await self._broker.claim(self.partition)
+        self._observer.claimed()
         try:
             await self._load(lease)
             if not self._stopping.is_set():
@@ -139,12 +146,11 @@ class Lane:
             if self._stopping.is_set():
                 return
         self.next_offset = lease.next_offset
+        rows, seconds = self._rows.row_count(), self._clock.monotonic() - started
+        self._observer.loaded(rows, seconds)
         log.info(
             "Partition %s: claimed, %d rows loaded in %.2f s, going on at offset %d",
-            self.partition,
-            self._rows.row_count(),
-            self._clock.monotonic() - started,
-            lease.next_offset,
+            *(self.partition, rows, seconds, lease.next_offset),
         )
 
     async def _work(self, lease: Lease) -> None:
@@ -177,15 +183,20 @@ class Lane:
             if batch is None:
                 continue
             self.end_offset = batch.end_offset
+            self.backlog = lease.backlog
+            began = self._clock.monotonic()
             offsets = batch.first_offset, batch.next_offset
             step = Step(self.partition, batch.records, *offsets, self._rows, lease.write, self._turns)
             yield step
             if step.empty:
                 self.next_offset = batch.next_offset
             else:
-                await self._commit(lease, step)
+                await self._commit(lease, step, began)
+            if batch.records:
+                self.last_timestamp = batch.records[-1].timestamp
 
-    async def _commit(self, lease: Lease, step: Step) -> None:
+    async def _commit(self, lease: Lease, step: Step, began: float) -> None:
+        handled = self._clock.monotonic()
         try:
             encoded = step.encoded()
             await lease.commit(step.next_offset, encoded, step.outputs)
@@ -198,6 +209,7 @@ class Lane:
         step.publish(encoded)
         self.next_offset = step.next_offset
         self.committed_steps += 1
+        self._observer.committed(step, handled - began, self._clock.monotonic() - handled)
 
     async def _read(self, lease: Lease) -> Batch | None:
         """Read, but let go of the wait as soon as the lane is to stop."""

@@ -5,7 +5,9 @@ that steps touched last are kept decoded as well, in two generations, so that ho
 """
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from app.engine.table import Table, row_decoder
@@ -17,16 +19,34 @@ SPARE_DUE = 1_000
 """Entries the heap of due rows may have, beside two for every row, before it is built again without outdated ones."""
 
 
+CHANGED = 100
+"""Keys of rows changed last that are remembered, per table and partition."""
+
+
 class TableState:
     """The rows of one table in one partition."""
 
-    __slots__ = ("_due", "_due_of", "_hot", "_index", "_index_of", "_warm", "bytes", "decode", "encoded", "name")
+    __slots__ = (
+        "__weakref__",
+        "_due",
+        "_due_of",
+        "_hot",
+        "_index",
+        "_index_of",
+        "_warm",
+        "bytes",
+        "changed",
+        "decode",
+        "encoded",
+        "name",
+    )
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
         self.decode = row_decoder(table.row)
         self.encoded: dict[str, bytes] = {}
         self.bytes = 0  # of all rows together, of tables with `due_of`
+        self.changed: deque[str] = deque(maxlen=CHANGED)  # keys that steps have changed, the last one last
         self._hot: dict[str, Any] = {}
         self._warm: dict[str, Any] = {}
         self._index_of = table.index_of
@@ -75,6 +95,7 @@ class TableState:
                 self._add_due(key, row)
         self.encoded.update(encoded)
         self._hot.update(rows)
+        self.changed.extend(islice(rows, max(0, len(rows) - CHANGED), None))
         if len(self._hot) > HOT_ROWS:
             self._warm, self._hot = self._hot, {}
 

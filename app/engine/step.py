@@ -115,7 +115,8 @@ class Step:
 
     `records` come from offsets `first_offset` … `next_offset - 1` (with gaps where the broker has some); `next_offset`
     is where the partition goes on once the step is committed. When none came for a moment there is a step without
-    records, for what is due by time. `outputs` are those not handed to `write` yet.
+    records, for what is due by time. `outputs` are those not handed to `write` yet; `counts` says what came of the
+    records, in words of the application's own, for those who watch.
     """
 
     __slots__ = (
@@ -124,6 +125,7 @@ class Step:
         "_state",
         "_turns",
         "_write",
+        "counts",
         "first_offset",
         "next_offset",
         "outputs",
@@ -146,6 +148,7 @@ class Step:
         self.first_offset = first_offset
         self.next_offset = next_offset
         self.outputs: list[Output] = []
+        self.counts: Mapping[tuple[str, ...], int] = {}
         self._state = state
         self._write = write
         self._sent = False

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import faust
@@ -14,6 +14,7 @@ from app.engine.broker import Broker
 from app.engine.clock import Clock
 from app.engine.engine import Engine
 from app.engine.errors import EngineError, Unusable
+from app.engine.observer import Observer
 from app.engine.table import Table
 from app.runtime.agent import StepAgent
 from app.runtime.tables import StepTable, StepTableManager
@@ -78,10 +79,13 @@ class OrderflowApp(faust.App):
 
     BootStrategy = Boot
 
-    def __init__(self, settings: Settings, transport: type[Any], clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, transport: type[Any], clock: Clock, observer: Observer | None = None
+    ) -> None:
         self.settings = settings
         self.topic_names = topics_for(settings.topic_prefix, settings.app_id)
         self.clock = clock
+        self.observer = observer
         self.engine: Engine | None = None
         self.failure: EngineError | None = None
         self.on_failure: Callable[[EngineError], None] | None = None
@@ -128,7 +132,7 @@ class OrderflowApp(faust.App):
         agents = list(self.agents.values())
         if len(agents) != 1:
             raise EngineError(f"exactly one agent must read {self.topic_names.orders}, not {len(agents)}")
-        self.engine = Engine(broker, tuple(self._engine_tables), agents[0].run, self.clock, self.fail)
+        self.engine = Engine(broker, tuple(self._engine_tables), agents[0].run, self.clock, self.fail, self.observer)
 
     async def stop_engine(self) -> None:
         """Let lanes end their steps and give up their partitions."""
@@ -149,6 +153,13 @@ class OrderflowApp(faust.App):
         consumer: Any = self.consumer
         routes: Mapping[int, str] = consumer.routes
         return routes
+
+    @property
+    def workers(self) -> Collection[str]:
+        """The web addresses of all workers of the group, also of those that own nothing."""
+        consumer: Any = self.consumer
+        workers: Collection[str] = consumer.workers
+        return workers
 
     def on_webserver_init(self, web: Any) -> None:
         """Let each part of the web layer add its routes to the aiohttp application."""

@@ -1,6 +1,6 @@
 """What the application asks of a transport, whatever the broker. `transport_for` gives the class for an address."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -23,6 +23,10 @@ class Membership(Protocol):
     @property
     def routes(self) -> Mapping[int, str]:
         """Which worker owns which partition, as web addresses."""
+
+    @property
+    def workers(self) -> Collection[str]:
+        """The web addresses of all workers of the group, also of those that own nothing."""
 
     async def start(self) -> None:
         """Join the group; partitions come later, by `OnAssigned`."""

@@ -4,7 +4,7 @@ Faust's own commit, seek and fetch machinery is inert here: a lane owns its posi
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from faust.transport import base
@@ -54,6 +54,11 @@ class GroupConsumer(Consumer):
     def routes(self) -> Mapping[int, str]:
         """Which worker owns which partition, as web addresses."""
         return self._membership.routes
+
+    @property
+    def workers(self) -> Collection[str]:
+        """The web addresses of all workers of the group."""
+        return self._membership.workers
 
     async def _assigned(self, partitions: set[int], generation: int) -> None:
         tps = {TP(self.app.topic_names.orders, partition) for partition in partitions}

@@ -11,7 +11,7 @@ from aiohttp import web
 SLICE = 500
 """Objects made and encoded at a time: a few ms, so that nothing else has to wait."""
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "no-store"}
 
 
 def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

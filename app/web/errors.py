@@ -4,11 +4,11 @@
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from app.web.answers import answer
 from models.errors import shown
@@ -45,26 +45,39 @@ def not_ready(message: str) -> ApiError:
     return ApiError(503, "not_ready", message, {"Retry-After": str(RETRY_SECONDS)})
 
 
-@web.middleware
-async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into an answer."""
-    try:
-        return await handler(request)
-    except ApiError as error:
-        return _answer(error)
-    except web.HTTPMethodNotAllowed as error:
+AsPage = Callable[[web.Request, ApiError], web.Response | None]
+"""Makes a page of an error for a person; None: whoever asks is a program."""
+
+
+def answered_errors(as_page: AsPage = lambda _, __: None) -> Middleware:
+    """Return a middleware that turns whatever a handler raises into an answer."""
+
+    @web.middleware
+    async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            failed = error
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            failed = _of_http(request, error)
+        except Exception:  # the one guard: the client gets an answer, the log the cause
+            log.exception("%s %s failed", request.method, shown(request.path_qs))
+            failed = ApiError(500, "internal_error", "an error of the server; its log says more")
+        return as_page(request, failed) or _answer(failed)
+
+    return answer_errors
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> ApiError:
+    if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         message = f"{request.method} is not allowed here, only {allowed}"
-        return _answer(ApiError(405, "method_not_allowed", message, {"Allow": allowed}))
-    except web.HTTPNotFound:
-        return _answer(ApiError(404, "not_found", f"there is nothing at {shown(request.path)}"))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _answer(ApiError(error.status, HTTPStatus(error.status).name.lower(), error.reason))
-    except Exception:  # the one guard: the client gets an answer, the log the cause
-        log.exception("%s %s failed", request.method, shown(request.path_qs))
-        return _answer(ApiError(500, "internal_error", "an error of the server; its log says more"))
+        return ApiError(405, "method_not_allowed", message, {"Allow": allowed})
+    if isinstance(error, web.HTTPNotFound):
+        return ApiError(404, "not_found", f"there is nothing at {shown(request.path)}")
+    return ApiError(error.status, HTTPStatus(error.status).name.lower(), error.reason)
 
 
 def _answer(error: ApiError) -> web.Response:

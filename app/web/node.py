@@ -1,6 +1,6 @@
 """What the web layer needs to know of the worker that it runs in."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from app.engine.engine import LaneStatus
@@ -48,3 +48,7 @@ class Node(Protocol):
     @property
     def routes(self) -> Mapping[int, str]:
         """The web address of each partition's owner; empty until it has joined its group."""
+
+    @property
+    def workers(self) -> Collection[str]:
+        """The web addresses of all workers of the group, also of those that own nothing."""

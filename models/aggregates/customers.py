@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from models.aggregates.aggregate import Aggregate
+from models.aggregates.aggregate import Aggregate, SortKey
 from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import OPEN, Change
 
@@ -87,4 +87,24 @@ def view(key: str, row: Customer) -> dict[str, Any]:
     }
 
 
-AGGREGATE = Aggregate("customers", Customer, contributions, merge, view)
+def _net(_key: str, row: Customer, currency: str) -> int | None:
+    money = row.money.get(currency)
+    return None if money is None else money[0] - money[1]
+
+
+def _part(place: int) -> SortKey:
+    return SortKey(lambda _, row, currency: row.money[currency][place] if currency in row.money else None, True)
+
+
+SORTS = {
+    "order_count": SortKey(lambda _, row, __: row.order_count),
+    "open_orders": SortKey(lambda _, row, __: row.open_orders),
+    "first_order_at": SortKey(lambda _, row, __: row.first_order_at),
+    "last_order_at": SortKey(lambda _, row, __: row.last_order_at),
+    "customer_id": SortKey(lambda key, _, __: key),
+    "net": SortKey(_net, of_currency=True),
+    "gross": _part(0),
+    "refunded": _part(1),
+}
+
+AGGREGATE = Aggregate("customers", Customer, contributions, merge, view, SORTS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from models.aggregates.aggregate import Aggregate
+from models.aggregates.aggregate import Aggregate, SortKey
 from models.money import CURRENCIES, format_minor, within_64_bits
 from models.order import Change
 
@@ -63,4 +63,12 @@ def view(key: str, row: Product) -> dict[str, Any]:
     }
 
 
-AGGREGATE = Aggregate("products", Product, contributions, merge, view)
+SORTS = {
+    "orders": SortKey(lambda _, row, __: row.orders),
+    "units_sold": SortKey(lambda _, row, __: row.units_sold),
+    "units_cancelled": SortKey(lambda _, row, __: row.units_cancelled),
+    "sku": SortKey(lambda key, _, __: key),
+    "revenue": SortKey(lambda _, row, currency: row.money.get(currency), of_currency=True),
+}
+
+AGGREGATE = Aggregate("products", Product, contributions, merge, view, SORTS)

@@ -95,6 +95,7 @@ class MemoryLease:
     def __init__(self, broker: MemoryBroker, partition: int, epoch: int) -> None:
         self.partition = partition
         self.next_offset = 0
+        self.backlog: tuple[int, int] | None = None
         self.released = False
         self._broker = broker
         self._epoch = epoch

@@ -561,7 +561,7 @@ async def test_status_tells_state_offsets_rows_and_lag() -> None:
     assert (status.state, status.next_offset, status.end_offset, status.lag) == (LaneState.RUNNING, 0, 5, 5)
     broker.hold_commit.set()
     await until(lambda: engine.status()[0].lag == 0)
-    assert engine.status() == [LaneStatus(3, LaneState.RUNNING, 5, 5, 3, 0, 0)]
+    assert engine.status() == [LaneStatus(3, LaneState.RUNNING, 5, 5, 3, 0, 0, None, 0)]
     await engine.stop()
 
 

@@ -104,7 +104,9 @@ def moved(app: str = "group", name: str = "0-0", **changes: Any) -> tuple[bytes,
 def test_a_letter_that_was_sent_on_counts() -> None:
     """Once, in the application that it is of."""
     run = Run()
-    run.step([moved(), moved(app="other")])
+    run.step([moved(app="other")])
+    assert not statuses(run)
+    run.step([moved()])
     assert statuses(run) == {"moved": "created"}
     assert len(run.accepted) == 1
 
@@ -221,6 +223,23 @@ def test_closed_letters_are_kept_for_their_time_and_no_longer() -> None:
     run.step([])
     assert not letters(run)
     assert not run.rows[LETTERS_TABLE]
+
+
+def test_a_letter_that_is_mended_to_another_customer_goes_to_his_partition() -> None:
+    """With its history, and without a trace where it was: what comes of it is told there."""
+    partition = partition_of("c", 2)
+    customer = next(name for name in map(str, range(99)) if partition_of(name, 2) != partition)
+    run = Run(partitions=2, partition=partition)
+    run.step([(event("created", "o", total_amount="a lot"), False)])
+    run.step([(action("redrive", f"{partition}-0", value=event("created", "o", customer_id=customer)), True)])
+    assert not letters(run)
+    (sent,) = [output for output in run.outputs if output.topic == TOPICS.orders]
+    assert sent.partition == 1 - partition
+    other = Run(partitions=2, partition=1 - partition)
+    other.step([(sent.value or b"", tuple(sent.headers))])
+    (letter,) = letters(other).values()
+    assert (letter.state, letter.redrives) == ("resolved", 1)
+    assert statuses(other) == {"o": "created"}
 
 
 def test_a_mended_letter_that_is_too_large_for_another_partition_stays() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.engine.errors import Unusable
 from app.engine.lane import LaneState
 from app.settings import Settings
+from app.web.guard.auth import refuse_if_open
 from app.web.reading.queries import ByKey
 from tests.unit.web_kit import Cluster, Engine, Node, Program, cluster, serve
 from tools.local_kafka import free_port
@@ -31,6 +33,9 @@ def _created(customer: str) -> dict[str, Any]:
 
 EVENTS = [_created(customer) for customer in ("c9", "c2", "c4", "c5")]
 SUMS = ["/api/products/mug", "/api/products/none", "/api/revenue?currency=GBP", "/api/orders/1", "/api/orders/none"]
+
+
+MUG = '{"table":"products","key":"mug"}'
 
 
 @pytest.fixture
@@ -127,7 +132,7 @@ async def test_a_worker_does_not_ask_itself(workers: Cluster) -> None:
 
 async def test_half_of_what_is_asked_is_nothing(workers: Cluster) -> None:
     """A worker that owns one of two partitions asked for does not answer for that one alone."""
-    answer = await workers.get("/internal/rows/products/key?partitions=0,1&key=mug")
+    answer = await workers.get(f"/internal/rows/key?partitions=0,1&query={MUG}")
     assert answer.status == 503
     assert "partition 1 is not owned by this worker" in answer.json["error"]["message"]
 
@@ -162,15 +167,17 @@ async def test_an_address_that_is_none_is_no_error_of_the_server(workers: Cluste
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/internal/rows/nothing/key?partitions=0&key=a", 404),
-        ("/internal/rows/products/colour?partitions=0&key=a", 404),
-        ("/internal/rows/products/key?partitions=0", 400),
-        ("/internal/rows/products/key?key=a", 400),
-        ("/internal/rows/products/key?partitions=0,x&key=a", 400),
-        ("/internal/rows/products/key?partitions=99&key=a", 503),
-        ("/internal/rows/products/second-key?partitions=0&key=mug", 200),
-        ("/internal/rows/revenue/range?partitions=0&first=a&end=b", 400),
-        ("/internal/rows/revenue/range?partitions=0&first=a&end=b&width=x", 400),
+        ('/internal/rows/key?partitions=0&query={"table":"nothing","key":"a"}', 404),
+        (f"/internal/rows/colour?partitions=0&query={MUG}", 404),
+        ("/internal/rows/key?partitions=0", 400),
+        ('/internal/rows/key?partitions=0&query={"table":"products"}', 400),
+        (f"/internal/rows/key?query={MUG}", 400),
+        (f"/internal/rows/key?partitions=0,x&query={MUG}", 400),
+        (f"/internal/rows/key?partitions=99&query={MUG}", 503),
+        (f"/internal/rows/second-key?partitions=0&query={MUG}", 200),
+        ('/internal/rows/range?partitions=0&query={"table":"revenue","first":"a","end":"b"}', 400),
+        ('/internal/rows/range?partitions=0&query={"table":"revenue","first":"a","end":"b","width":"x"}', 400),
+        ('/internal/rows/rank?partitions=0&query={"sort":["orders","x","",false],"after":null,"most":1}', 400),
     ],
 )
 async def test_a_worker_of_another_version_gets_a_clear_answer(workers: Cluster, path: str, status: int) -> None:
@@ -212,8 +219,10 @@ TOKEN = "s3cret-ä"
 async def test_with_a_token_nothing_is_told_without_it() -> None:
     """Except to probes; not even what there is."""
     async with cluster(EVENTS, web_token=TOKEN) as workers:
-        for path in ["/api/customers/c9", "/api/status", "/internal/status", "/", "/nothing", "/%61pi/status"]:
-            for given in ("", "Bearer", "Bearer ", "Bearer s3cret", "Bearer x", f"Basic {TOKEN}", TOKEN):
+        paths = ["/api/customers/c9", "/api/status", "/internal/status", "/", "/nothing", "/%61pi/status", "/metrics"]
+        wrong = ["", f"Basic {TOKEN}", TOKEN]
+        for path, guesses in [*((path, wrong) for path in paths), (paths[0], ["Bearer", "Bearer s3cret", "Bearer x"])]:
+            for given in guesses:
                 answer = await workers.get(path, Authorization=given)
                 assert (answer.status, answer.json["error"]["code"]) == (401, "unauthorized")
                 assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -243,7 +252,7 @@ async def test_workers_with_different_tokens_say_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "token", "warned"),
+    ("host", "token", "refused"),
     [
         ("127.0.0.1", None, False),
         ("localhost", None, False),
@@ -254,12 +263,14 @@ async def test_workers_with_different_tokens_say_so() -> None:
         ("0.0.0.0", "s3cret", False),  # noqa: S104 - nothing is bound
     ],
 )
-async def test_an_open_door_is_warned_of(
-    host: str, token: str | None, warned: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    """In the log, at the start."""
-    async with cluster(web_host=host, web_token=token):
-        assert any("without a token" in record.message for record in caplog.records) == warned
+def test_an_open_door_is_refused(host: str, token: str | None, refused: bool) -> None:
+    """Nobody finds out later that all of the network could read and change everything."""
+    settings = Settings(web_token=token)  # type: ignore[arg-type]
+    if refused:
+        with pytest.raises(Unusable, match="ORDERS_WEB_TOKEN"):
+            refuse_if_open(settings, host)
+    else:
+        refuse_if_open(settings, host)
 
 
 def test_a_query_is_a_value() -> None:

@@ -53,12 +53,14 @@ async def test_every_worker_tells_the_same_of_all(workers: Cluster, worker: int)
     a, b = workers.urls
     status = await _status(workers, worker)
     assert status.pop("version").count(".") == 2
+    assert status.pop("health")["level"] == "healthy"
     assert status == {
         "app_id": "orderflow",
         "broker": "kafka://k1:9092;k2:9093",
         "ready": True,
         "workers": sorted(
-            [{"url": a, "partitions": [0, 2]}, {"url": b, "partitions": [1, 3]}], key=lambda w: str(w["url"])
+            [{"url": a, "partitions": [0, 2], "silent": None}, {"url": b, "partitions": [1, 3], "silent": None}],
+            key=lambda w: str(w["url"]),
         ),
         "partitions": [
             {
@@ -68,7 +70,11 @@ async def test_every_worker_tells_the_same_of_all(workers: Cluster, worker: int)
                 "next_offset": 7,
                 "end_offset": 10,
                 "lag": 3,
+                "lag_seconds": None,
                 "rows": 7 if partition < 3 else 8,
+                "loaded": 0,
+                "to_load": 0,
+                "backlog": None,
             }
             for partition in range(4)
         ],
@@ -78,6 +84,14 @@ async def test_every_worker_tells_the_same_of_all(workers: Cluster, worker: int)
             "duplicate": 8,
             "forwarded": 0,
             "dead_letters": {"invalid_event": 12, "undecodable": 1},
+        },
+        "letters": {
+            "open": 0,
+            "states": {},
+            "causes": {},
+            "oldest_open_seconds": None,
+            "last_minute": 0,
+            "last_hour": 0,
         },
         "complete": True,
         "missing": [],
@@ -99,11 +113,18 @@ async def test_what_cannot_be_asked_is_missing(workers: Cluster) -> None:
         "next_offset": None,
         "end_offset": None,
         "lag": None,
+        "lag_seconds": None,
         "rows": None,
+        "loaded": None,
+        "to_load": None,
+        "backlog": None,
     }
     assert status["partitions"][2]["lag"] == 3
     assert status["outcomes"]["accepted"] == 2
-    assert {"url": dead, "partitions": [1, 3]} in status["workers"]
+    (silent,) = [worker for worker in status["workers"] if worker["url"] == dead]
+    assert silent["partitions"] == [1, 3]
+    assert silent["silent"].startswith(f"no answer from {dead}")
+    assert status["health"]["level"] == "critical"
 
 
 async def test_a_partition_that_is_loading_is_missing(workers: Cluster) -> None:
@@ -143,7 +164,7 @@ async def test_before_the_group_is_joined_all_is_missing(workers: Cluster) -> No
     status = await _status(workers)
     assert [each["reason"] for each in status["missing"]] == ["no worker owns it yet"] * 4
     assert {each["state"] for each in status["partitions"]} == {"unowned"}
-    assert status["workers"] == [{"url": workers.urls[0], "partitions": []}]
+    assert status["workers"] == [{"url": workers.urls[0], "partitions": [], "silent": None}]
 
 
 async def test_the_status_takes_no_longer_than_the_time_limit() -> None:

@@ -16,11 +16,12 @@ from app.engine.errors import EngineError, NotReady
 from app.engine.lane import LaneState
 from app.engine.state import PartitionState
 from app.engine.table import encode_row
+from app.metrics import Metrics
 from app.settings import Settings
 from app.tables import TABLES
 from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of, topics_for
-from app.web.api.dead_letters import Ask
-from app.web.routes import add_api
+from app.web.deeds import Ask
+from app.web.routes import add_web
 from models.aggregates import AGGREGATES
 from models.events import parse_event
 from models.order import Change, apply, order_key
@@ -95,8 +96,14 @@ class Node:
         self.engine = engine
         self.failure: EngineError | None = None
         self.routes = routes
+        self.idle: list[str] = []
         self.asked: list[tuple[int, Action]] = []
         self.asking: Ask = self._note
+
+    @property
+    def workers(self) -> list[str]:
+        """All that own something, and those that are `idle`."""
+        return [*self.routes.values(), *self.idle]
 
     async def ask(self, actions: Sequence[tuple[int, Action]]) -> None:
         """Ask for actions: they are noted, unless `asking` was set to something else."""
@@ -160,7 +167,7 @@ async def serve(running: Cluster, node: Node, seconds: float) -> str:
     runner = web.AppRunner(web_app, shutdown_timeout=0.5, max_line_size=64 << 10)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    add_api(web_app, node, url, node.ask, seconds)
+    add_web(web_app, node, url, node.ask, Metrics(), seconds)
     running.runners.append(runner)
     running.urls.append(url)
     await runner.setup()

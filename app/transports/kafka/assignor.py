@@ -24,6 +24,7 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     def __init__(self, topic: str, web_url: str) -> None:
         self.owned: frozenset[int] = frozenset()
         self.routes: dict[int, str] = {}
+        self.workers: list[str] = []
         self._topic = topic
         self._web_url = web_url
 
@@ -40,7 +41,7 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         partitions = cluster.partitions_for_topic(self._topic) or set()
         shares = share(partitions, {member: data["owned"] for member, data in told.items()})
         routes = {str(partition): told[member]["web"] for member, owned in shares.items() for partition in owned}
-        user_data = orjson.dumps({"routes": routes})
+        user_data = orjson.dumps({"routes": routes, "workers": sorted({data["web"] for data in told.values()})})
         return {
             member: ConsumerProtocolMemberAssignment(VERSION, [(self._topic, owned)], user_data)
             for member, owned in shares.items()
@@ -48,5 +49,6 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Take the routing table that came with the assignment."""
-        routes = orjson.loads(assignment.user_data)["routes"] if assignment.user_data else {}
-        self.routes = {int(partition): url for partition, url in routes.items()}
+        told = orjson.loads(assignment.user_data) if assignment.user_data else {}
+        self.routes = {int(partition): url for partition, url in told.get("routes", {}).items()}
+        self.workers = told.get("workers", sorted(set(self.routes.values())))  # a leader of an older version has none

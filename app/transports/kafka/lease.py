@@ -101,6 +101,8 @@ async def _claim(settings: Settings, topics: Topics, partition: int, deadline: f
 class KafkaLease:
     """See `app.engine.broker.Lease`."""
 
+    backlog = None  # Kafka deletes by time and size, whoever has read what
+
     def __init__(
         self, settings: Settings, topics: Topics, partition: int, producer: AIOKafkaProducer, client: AIOKafkaClient
     ) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -49,6 +49,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
     def routes(self) -> Mapping[int, str]:
         """Which worker owns which partition, as web addresses."""
         return self.assignor.routes
+
+    @property
+    def workers(self) -> Collection[str]:
+        """The web addresses of all workers of the group."""
+        return self.assignor.workers
 
     async def start(self) -> None:
         """Join the group; partitions come later, by `on_assigned`."""

@@ -38,6 +38,9 @@ READ_BYTES = 2 << 20
 MOST_ENTRIES = 2_000
 FIRST_ENTRIES = 16
 ROWS_AT_ONCE = 5_000
+GROUP = b"group:"
+"""What the fields of committed offsets begin with, one for each group that reads a partition."""
+
 RELEASE_SECONDS = 1.0
 
 
@@ -69,6 +72,7 @@ class RedisLease:
         self._block_ms: int | None = None  # the first answer is wanted at once: it tells where the partition ends
         self._entry_bytes = READ_BYTES / FIRST_ENTRIES
         self._outputs: dict[tuple[str, int], Packer] = {}
+        self.backlog: tuple[int, int] | None = None
         self._keep = {
             topics.orders: -1,  # a partition's own owner trims it
             topics.order_updates: settings.redis_retain,
@@ -140,8 +144,10 @@ class RedisLease:
             found: Any = await self._client.xread({self._stream: f"0-{self._position}"}, count, block_ms)
             entries = found[0][1] if found else ()
             if len(entries) == count or not (entries or self._ready):
-                end = await self._client.hget(self._keys.offsets(self._topics.orders, self.partition), "end")
-                self._end = int(end or 0)
+                offsets = await self._client.hgetall(self._keys.offsets(self._topics.orders, self.partition))
+                self._end = int(offsets.get(b"end", 0))
+                slowest = min((int(at) for name, at in offsets.items() if name.startswith(GROUP)), default=self._end)
+                self.backlog = (self._end - slowest, self._settings.redis_max_backlog)
         if self._end < self._position and not entries:
             raise Unknown(f"it ends at offset {self._end} now, and was read up to {self._position}; claiming it again")
         for entry_id, fields in entries:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -41,6 +41,7 @@ class Membership:
     ) -> None:
         self.worker = f"{socket.gethostname()}-{secrets.token_hex(6)}"
         self.routes: Mapping[int, str] = {}
+        self.workers: Collection[str] = ()
         self._server = server
         self._settings = settings
         self._keys = keys_for(settings)
@@ -167,6 +168,7 @@ class Membership:
         self.routes = {
             partition: told["web"] for told in members.values() for partition in told["partitions"] if told["web"]
         }
+        self.workers = [told["web"] for told in members.values() if told["web"]]
         first = not self._taken
         self._taken = assignment
         if owned == self._owned and not first:

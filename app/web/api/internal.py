@@ -8,18 +8,18 @@ from app.engine.table import encode_row
 from app.web.answers import answer, encoded_answer, encoded_slices
 from app.web.errors import ApiError, bad_parameter, not_ready
 from app.web.node import Node
-from app.web.reading.own_status import own_status
+from app.web.reading.own_status import OwnStatus
 from app.web.reading.peers import APPLICATION_HEADER, ROWS_TYPE
 from app.web.reading.queries import query_from
 from app.web.reading.whole import own_rows
 
 
-def internal_routes(node: Node) -> list[web.RouteDef]:
+def internal_routes(node: Node, own: OwnStatus) -> list[web.RouteDef]:
     """Return the routes between workers."""
 
     async def get_rows(request: web.Request) -> web.Response:
         _check_application(node, request)
-        query = query_from(request.match_info["kind"], request.match_info["table"], request.query)
+        query = query_from(request.match_info["kind"], request.query.get("query", ""))
         try:
             rows = await own_rows(node.engine, query, _partitions(request))
         except NotReady as error:
@@ -29,9 +29,9 @@ def internal_routes(node: Node) -> list[web.RouteDef]:
 
     async def get_status(request: web.Request) -> web.Response:
         _check_application(node, request)
-        return answer(own_status(node))
+        return answer(await own.view())
 
-    return [web.get("/internal/rows/{table}/{kind}", get_rows), web.get("/internal/status", get_status)]
+    return [web.get("/internal/rows/{kind}", get_rows), web.get("/internal/status", get_status)]
 
 
 def _partitions(request: web.Request) -> list[int]:

@@ -1,16 +1,16 @@
-"""`/api/orders/{order_id}`: an order as it stands."""
+"""`/api/orders`: an order as it stands; those of a customer, and those that events have just changed."""
 
 from aiohttp import web
 
-from app.topics import ORDERS_TABLE
-from app.views import VIEWS, can_be_id
+from app.views import can_be_id
 from app.web.answers import answer
-from app.web.api.parameters import id_in_path, parameters
-from app.web.errors import ApiError, bad_parameter, unknown
-from app.web.reading.queries import ByKey, BySecondKey
+from app.web.errors import bad_parameter
+from app.web.parameters import id_in_path, limit_in, parameters
+from app.web.reading.orders import customer_orders, find_order, recent_orders
 from app.web.reading.whole import Reading
 from models.errors import shown
-from models.order import order_key
+
+MOST = 100
 
 
 def order_routes(reading: Reading) -> list[web.RouteDef]:
@@ -18,22 +18,17 @@ def order_routes(reading: Reading) -> list[web.RouteDef]:
 
     async def get_order(request: web.Request) -> web.Response:
         order_id = id_in_path(request, "order")
-        customer_id = parameters(request, ("customer_id",)).get("customer_id")
+        return answer(await find_order(reading, order_id, parameters(request, ("customer_id",)).get("customer_id")))
+
+    async def get_orders(request: web.Request) -> web.Response:
+        given = parameters(request, ("customer_id", "limit"))
+        limit, customer_id = limit_in(given, 20, MOST), given.get("customer_id")
         if customer_id is None:
-            rows = await reading.of_all(BySecondKey(ORDERS_TABLE, order_id))
+            orders = await recent_orders(reading, limit)
         elif can_be_id(customer_id):
-            rows = await reading.of_customer(ByKey(ORDERS_TABLE, order_key(customer_id, order_id)), customer_id)
+            orders = await customer_orders(reading, customer_id, limit)
         else:
             raise bad_parameter("customer_id", f"must be the id of a customer, got {shown(customer_id)}")
-        if not rows:
-            raise unknown("order", order_id)
-        if len(rows) > 1:
-            raise ApiError(
-                409,
-                "ambiguous_order",
-                f"{len(rows)} customers have an order {shown(order_id)}: say which one's with ?customer_id=…",
-            )
-        ((key, row),) = rows.items()
-        return answer(VIEWS[ORDERS_TABLE].view(key, row))
+        return answer({"orders": orders})
 
-    return [web.get("/api/orders/{id:[^/]+}", get_order)]
+    return [web.get("/api/orders", get_orders), web.get("/api/orders/{id:[^/]+}", get_order)]

@@ -1,55 +1,103 @@
-"""Who may ask: everybody, or whoever brings the token of ORDERS_WEB_TOKEN."""
+"""Who may ask: everybody, or whoever brings the token of ORDERS_WEB_TOKEN, in a header or as a browser's session.
+
+A session is a cookie that only somebody who knew the token can have: a keyed hash under it. It ends with the token.
+"""
 
 import hmac
-import ipaddress
-import logging
+from hashlib import sha256
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from app.engine.errors import Unusable
 from app.settings import Settings
 from app.web.errors import ApiError
+from app.web.guard.hosts import PROBES, READING, is_loopback
+from app.web.guard.limits import Allowance, too_many
 
-log = logging.getLogger(__name__)
+OPEN_PATHS = PROBES | {"/login"}
+"""What needs no token."""
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""What needs no token: probes of a container's platform have none, and learn nothing of the orders."""
+OPEN_PREFIX = "/static/"
+"""Style and script, the same for everybody."""
+
+SESSION_COOKIE = "orderflow_session"
+SESSION_SECONDS = 7 * 86_400
+
+WRONG_PER_SECOND, WRONG_AT_ONCE = 0.2, 10
+"""Wrong tokens that an address may try."""
 
 
-def token_check(token: str) -> Middleware:
-    """Return a middleware that lets a request pass only if it brings `token`, or asks for one of `OPEN_PATHS`."""
-    expected = token.encode()
+class Tokens:
+    """Checks the token, and the sessions of those who gave it."""
+
+    def __init__(self, settings: Settings) -> None:
+        token = settings.web_token
+        self.needed = token is not None
+        self._token = token.get_secret_value().encode() if token is not None else b""
+        self._open_reading = settings.web_open_reading
+        self._wrong = Allowance(WRONG_PER_SECOND, WRONG_AT_ONCE)
+
+    def is_right(self, given: str, client: str) -> bool:
+        """Whether it is the token; raises `ApiError` (429) if `client` has tried too many wrong ones."""
+        wait = self._wrong.left(client)
+        if wait:
+            raise too_many(wait, "wrong tokens")
+        right = _same(given.strip().encode("utf-8", "surrogateescape"), self._token)
+        if not right:
+            self._wrong.take(client)
+        return right
+
+    def session(self) -> str:
+        """Return what a browser keeps once the token was given."""
+        return hmac.new(self._token, b"orderflow session", sha256).hexdigest()
+
+    def may(self, request: web.Request) -> bool:
+        """Whether a request may have what it asks for."""
+        path = request.path
+        if not self.needed or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+            return True
+        if self._open_reading and request.method in READING:
+            return True
+        return self.is_known(request)
+
+    def is_known(self, request: web.Request) -> bool:
+        """Whether a request brings the token, or a session."""
+        if not self.needed:
+            return True
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.is_right(given, request.remote or "")
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        return _same(cookie.encode("utf-8", "surrogateescape"), self.session().encode())
+
+
+def _same(a: bytes, b: bytes) -> bool:
+    """Compare in constant time: how long it takes must not tell how much of a guess was right."""
+    return hmac.compare_digest(a, b)
+
+
+def token_check(tokens: Tokens) -> Middleware:
+    """Return a middleware that lets only those pass who may."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in OPEN_PATHS:
-            scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-            # Compared in constant time: how long it takes must not tell how much of a guess was right.
-            right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected)
-            if scheme.lower() != "bearer" or not right:
-                raise ApiError(
-                    401,
-                    "unauthorized",
-                    "this needs the header Authorization: Bearer … with the token of ORDERS_WEB_TOKEN",
-                    {"WWW-Authenticate": 'Bearer realm="orderflow"'},
-                )
+        if not tokens.may(request):
+            raise ApiError(
+                401,
+                "unauthorized",
+                "this needs the header Authorization: Bearer … with the token of ORDERS_WEB_TOKEN",
+                {"WWW-Authenticate": 'Bearer realm="orderflow"'},
+            )
         return await handler(request)
 
     return check
 
 
-def warn_if_open(settings: Settings) -> None:
-    """Say so in the log if anybody in the network can read all orders."""
-    if settings.web_token is None and not _is_loopback(settings.web_host):
-        log.warning(
-            "The web server listens on %s without a token: whoever reaches it can read all orders. "
-            "Set ORDERS_WEB_TOKEN, or ORDERS_WEB_HOST=127.0.0.1",
-            settings.web_host or "all addresses",
+def refuse_if_open(settings: Settings, bind: str) -> None:
+    """Raise `Unusable` if anybody in the network could read and change everything."""
+    if settings.web_token is None and not is_loopback(bind):
+        raise Unusable(
+            f"the web server would listen on {bind or 'all addresses'} without a token, open to whoever reaches it; "
+            "set ORDERS_WEB_TOKEN, or ORDERS_WEB_HOST=127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

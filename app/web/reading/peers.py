@@ -12,7 +12,7 @@ from yarl import URL
 from app.settings import Settings
 from app.topics import Topics
 from app.web.errors import ApiError
-from app.web.reading.queries import Query, path
+from app.web.reading.queries import Query, path, written
 
 ROWS_TYPE = "application/x-ndjson"
 """How rows travel: as JSON lists of [key, row], one a line, so that no single one takes long to parse."""
@@ -42,7 +42,7 @@ class Peers:
 
         It must own all of them. Raises `NoAnswer`, or `ApiError` if the query asks for too much.
         """
-        asked = {"partitions": ",".join(map(str, partitions)), **query.parameters()}
+        asked = {"partitions": ",".join(map(str, partitions)), "query": written(query)}
         for line in (await self._get(url, path(query), asked)).splitlines():
             yield _parsed(url, line, _ROWS.decode)
 

@@ -1,12 +1,13 @@
 """What can be asked of a table: the row of a key, the rows of a second key, or the sums over a range of keys.
 
-A query is sent from worker to worker as it is: a path and parameters, see `path`, `parameters` and `query_from`.
+A query is sent from worker to worker as it is, as JSON: see `path`, `written` and `query_from`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -17,10 +18,17 @@ from app.engine.state import TableState
 from app.engine.table import row_decoder
 from app.views import VIEWS, TableView
 from app.web.errors import ApiError, bad_parameter
+from app.web.reading.ranking import ByRank
 from models.letters import Letter
 
 SLICE = 2_000
 """Rows looked at before others get their turn: a few ms."""
+
+KEYS_SLICE = 20_000
+"""Keys looked at before others get their turn."""
+
+MAX_ROWS = 200_000
+"""Most rows of a table that can be had whole."""
 
 MAX_SUMS = 50_000
 """Most sums that one answer may hold."""
@@ -38,9 +46,6 @@ class Query(Protocol):
     @property
     def view(self) -> TableView:
         """How the rows that it yields are read and added up."""
-
-    def parameters(self) -> dict[str, str]:
-        """Return what the query says besides its kind and table."""
 
     def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield what a partition's rows have to say, as (key, decoded row). Raises `ApiError` if it is too much."""
@@ -66,10 +71,6 @@ class ByKey(_OfTable):
 
     kind: ClassVar[str] = "key"
 
-    def parameters(self) -> dict[str, str]:
-        """Return the key."""
-        return {"key": self.key}
-
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield the row, if there is one."""
         row = rows.get(self.key)
@@ -84,10 +85,6 @@ class BySecondKey(_OfTable):
     key: str
 
     kind: ClassVar[str] = "second-key"
-
-    def parameters(self) -> dict[str, str]:
-        """Return the second key."""
-        return {"key": self.key}
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield the rows."""
@@ -105,11 +102,6 @@ class BySelection(_OfTable):
 
     kind: ClassVar[str] = "selection"
 
-    def parameters(self) -> dict[str, str]:
-        """Return them."""
-        selection = msgspec.json.encode(self.selection).decode()
-        return {"selection": selection, "after": self.after, "most": str(self.most)}
-
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Letter]]:
         """Yield the letters, in the order of their records."""
         after = place_of(self.after) if self.after else (-1, -1)
@@ -126,6 +118,84 @@ class BySelection(_OfTable):
 
 
 @dataclass(frozen=True, slots=True)
+class AllRows(_OfTable):
+    """All rows of a table: for those that are sums over partitions, and few."""
+
+    kind: ClassVar[str] = "all"
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield them; all as of one moment."""
+        named = list(rows.encoded.items())
+        if len(named) > MAX_ROWS:
+            raise ApiError(400, "too_many_rows", f"the table has more than {MAX_ROWS:,} rows: it cannot be listed")
+        for count, (key, row) in enumerate(named, 1):
+            yield key, rows.decode(row)
+            if not count % SLICE:
+                await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(_OfTable):
+    """The rows that steps have changed last, at most so many. A worker that has just started knows of none."""
+
+    most: int
+
+    kind: ClassVar[str] = "changed"
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield them, the last one first."""
+        for key in list(dict.fromkeys(reversed(rows.changed)))[: self.most]:
+            row = rows.get(key)
+            if row is not None:
+                yield key, row
+
+
+@dataclass(frozen=True, slots=True)
+class ByPrefix(_OfTable):
+    """The rows whose keys begin with a text, at most so many."""
+
+    prefix: str
+    most: int
+
+    kind: ClassVar[str] = "prefix"
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield them, the ones that came last first."""
+        keys, prefix = list(rows.encoded), self.prefix
+        found: list[str] = []
+        for start in range(0, len(keys), KEYS_SLICE):
+            found += [key for key in keys[start : start + KEYS_SLICE] if key.startswith(prefix)]
+            await asyncio.sleep(0)
+        for key in found[: -self.most - 1 : -1]:
+            row = rows.get(key)
+            if row is not None:
+                yield key, row
+
+
+@dataclass(frozen=True, slots=True)
+class ByText(_OfTable):
+    """The rows whose JSON holds a text as a value, at most so many: for an id that is no key of a table."""
+
+    text: str
+    most: int
+
+    kind: ClassVar[str] = "text"
+
+    async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
+        """Yield them."""
+        needle, found = msgspec.json.encode(self.text), 0
+        named = list(rows.encoded.items())
+        for start in range(0, len(named), SLICE):
+            for key, row in named[start : start + SLICE]:
+                if needle in row:
+                    found += 1
+                    yield key, rows.decode(row)
+                    if found == self.most:
+                        return
+            await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
 class ByRange(_OfTable):
     """The sums of the rows from key `first` up to, but without, `end`: of all whose first `width` characters agree."""
 
@@ -134,10 +204,6 @@ class ByRange(_OfTable):
     width: int
 
     kind: ClassVar[str] = "range"
-
-    def parameters(self) -> dict[str, str]:
-        """Return the range and the width."""
-        return {"first": self.first, "end": self.end, "width": str(self.width)}
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield the sums, with the common beginning of their keys; all as of one moment, however long it takes."""
@@ -172,10 +238,6 @@ class CountOf:
     key: ClassVar[str] = "letters"
     view: ClassVar[TableView] = TableView(row_decoder(Figures), _not_shown, merge)
 
-    def parameters(self) -> dict[str, str]:
-        """Return the time."""
-        return {"now": repr(self.now)}
-
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Figures]]:
         """Yield the counts of a partition."""
         found = figures_of((), self.now)
@@ -192,29 +254,34 @@ def too_many_sums() -> ApiError:
     return ApiError(400, "too_many_rows", f"the answer has more than {MAX_SUMS:,} rows: ask for less at a time")
 
 
+KINDS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        each.kind: each
+        for each in (ByKey, BySecondKey, ByPrefix, ByText, ByRange, ByRank, BySelection, CountOf, AllRows, Changed)
+    }
+)
+"""What can be asked, by its kind."""
+
+
 def path(query: Query) -> str:
     """Return the path under which a worker is asked."""
-    return f"/internal/rows/{query.table}/{query.kind}"
+    return f"/internal/rows/{query.kind}"
 
 
-def query_from(kind: str, table: str, parameters: Mapping[str, str]) -> Query:
-    """Return the query that another worker has sent; raises `ApiError`."""
-    if table not in VIEWS:
-        raise ApiError(404, "not_found", "there is no such table; do the workers run the same version?")
+def written(query: Query) -> str:
+    """Return a query as another worker is sent it."""
+    return msgspec.json.encode(query).decode()
+
+
+def query_from(kind: str, text: str) -> Query:
+    """Return the query that another worker has written; raises `ApiError`."""
+    wanted = KINDS.get(kind)
+    if wanted is None:
+        raise ApiError(404, "not_found", "there is no such kind of query; do the workers run the same version?")
     try:
-        if kind == ByKey.kind:
-            return ByKey(table, parameters["key"])
-        if kind == BySecondKey.kind:
-            return BySecondKey(table, parameters["key"])
-        if kind == BySelection.kind:
-            selection = msgspec.json.decode(parameters["selection"], type=Selection)
-            return BySelection(table, selection, parameters["after"], int(parameters["most"]))
-        if kind == CountOf.kind:
-            return CountOf(table, float(parameters["now"]))
-        if kind == ByRange.kind:
-            return ByRange(table, parameters["first"], parameters["end"], int(parameters["width"]))
-    except KeyError as error:
-        raise bad_parameter(str(error.args[0]), "is missing") from error
+        query: Query = msgspec.json.decode(text, type=wanted)
     except ValueError as error:
         raise bad_parameter("query", "must be as this version writes it") from error
-    raise ApiError(404, "not_found", "there is no such kind of query; do the workers run the same version?")
+    if query.table not in VIEWS:
+        raise ApiError(404, "not_found", "there is no such table; do the workers run the same version?")
+    return query
