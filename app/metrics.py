@@ -27,7 +27,7 @@ class Metrics(Observer):
     """The metrics of one worker. `registry` has them all, and those of the process."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

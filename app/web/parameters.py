@@ -3,8 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-
-from aiohttp import web
+from typing import Protocol
 
 from app.delivery.selecting import Selection
 from app.views import can_be_id
@@ -14,10 +13,16 @@ from models.errors import shown
 from models.letters import CAUSES, STATES
 from models.money import CURRENCIES
 
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+ -][0-9]{2}:?[0-9]{2})?)?"
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_LEAP_YEAR = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+_HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]){colon}[0-5][0-9]"
+TIME = re.compile(
+    f"(?:{_YEAR}-{_MONTH_AND_DAY}|{_LEAP_YEAR}-02-29)"
+    f"(?:[T ]{_HOUR_AND_MINUTE.format(colon=':')}(?::[0-5][0-9](?:[.][0-9]{{1,6}})?)?"
+    f"(?:Z|[+ -]{_HOUR_AND_MINUTE.format(colon=':?')})?)?"
 )
-"""A day or a time. The plus sign of an offset arrives as a space unless it was percent-encoded."""
+"""A day or a time: each that there is. The plus sign of an offset arrives as a space unless it was percent-encoded."""
 
 
 CHOOSING = {
@@ -31,7 +36,23 @@ CHOOSING = {
 """Parameters, and the fields of a selection that they are."""
 
 
-def id_in_path(request: web.Request, kind: str) -> str:
+class Asking(Protocol):
+    """What parameters are taken from: a request, for instance."""
+
+    @property
+    def path(self) -> str:
+        """The path of the address."""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Its parameters; a name may come several times."""
+
+    @property
+    def match_info(self) -> Mapping[str, str]:
+        """The parts of the path that a route has names for."""
+
+
+def id_in_path(request: Asking, kind: str) -> str:
     """Return the id that ends the path, of an order, customer or product; raises `ApiError` if it can be none's."""
     text: str = request.match_info["id"]
     if not can_be_id(text):
@@ -39,7 +60,7 @@ def id_in_path(request: web.Request, kind: str) -> str:
     return text
 
 
-def parameters(request: web.Request, known: Collection[str] = ()) -> Mapping[str, str]:
+def parameters(request: Asking, known: Collection[str] = ()) -> Mapping[str, str]:
     """Return the parameters; raises `ApiError` for an unknown one or one that is given twice.
 
     A misspelt parameter would else be ignored, and the answer be one to another question.
@@ -61,7 +82,7 @@ def time_in(given: Mapping[str, str], name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        if not _TIME.fullmatch(text):
+        if not TIME.fullmatch(text):
             raise ValueError  # noqa: TRY301 - there are two ways to be no time, and one answer
         moment = datetime.fromisoformat(text[:11] + text[11:].replace(" ", "+"))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -17,6 +17,8 @@ from app.web.guard.hosts import host_check, origin_check
 from app.web.guard.limits import rate_limit, time_limit
 from app.web.metrics import metrics_routes, request_metrics
 from app.web.node import Node
+from app.web.pages.rendering import error_page
+from app.web.pages.routes import add_pages
 from app.web.reading.gathering import TIME_LIMIT
 from app.web.reading.group import Group
 from app.web.reading.lists import Lists
@@ -55,7 +57,7 @@ def add_web(
     web_app.middlewares.extend(
         (
             request_metrics(metrics),
-            answered_errors(),
+            answered_errors(error_page),
             rate_limit(settings.web_rate),
             host_check(settings, own_url),
             origin_check,
@@ -75,6 +77,8 @@ def add_web(
             *internal_routes(node, own),
         ]
     )
+
+    add_pages(web_app, reading, group, lists, deeds, tokens, metrics)
 
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(HEADERS)

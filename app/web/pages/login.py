@@ -1,0 +1,51 @@
+"""`/login`: where a browser gives the token, and gets a session for it."""
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from app.web.guard.auth import SESSION_COOKIE, SESSION_SECONDS, Tokens
+from app.web.pages.rendering import page, rendered
+
+
+def login_routes(tokens: Tokens) -> list[web.RouteDef]:
+    """Return the routes of the log-in."""
+
+    def form(following: str, *, wrong: bool) -> web.Response:
+        context = {"following": following, "wrong": wrong, "needed": tokens.needed, "place": None, "live": None}
+        return page(rendered("login.html", context), 401 if wrong else 200)
+
+    async def get_login(request: web.Request) -> web.Response:
+        return form(_local(request.query.get("next", "/")), wrong=False)
+
+    async def post_login(request: web.Request) -> web.Response:
+        given = await request.post()
+        following = _local(str(given.get("next", "/")))
+        if tokens.needed and not tokens.is_right(str(given.get("token", "")), request.remote or ""):
+            return form(following, wrong=True)
+        response = web.Response(status=303, headers={"Location": following})
+        if tokens.needed:
+            response.set_cookie(
+                SESSION_COOKIE,
+                tokens.session(),
+                max_age=SESSION_SECONDS,
+                path="/",
+                httponly=True,
+                samesite="Strict",
+                secure=request.secure,
+            )
+        return response
+
+    async def post_logout(_request: web.Request) -> web.Response:
+        response = web.Response(status=303, headers={"Location": "/login"})
+        response.del_cookie(SESSION_COOKIE, path="/")
+        return response
+
+    return [web.get("/login", get_login), web.post("/login", post_login), web.post("/logout", post_logout)]
+
+
+def _local(address: str) -> str:
+    """Return an address of ours as it is; of any other, our own front page."""
+    parts = urlsplit(address)
+    ours = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if ours and address.isprintable() else "/"

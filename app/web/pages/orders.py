@@ -1,0 +1,45 @@
+"""`/orders`: those that events have just changed, and each order with its life as a timeline."""
+
+from app.delivery.selecting import Selection
+from app.web.errors import ApiError
+from app.web.pages.live import Asked, Look, View
+from app.web.parameters import id_in_path, parameters
+from app.web.reading.letters import letters_page
+from app.web.reading.orders import find_order, orders_of_id, recent_orders
+from app.web.reading.whole import Reading
+from models.letters import STATES, letter_view
+
+RECENT = 50
+LETTERS = 50
+
+
+def orders_page(reading: Reading) -> Look:
+    """Return what looks up the orders changed last."""
+
+    async def look(asked: Asked) -> View:
+        parameters(asked)
+        return View("orders.html", "orders", {"orders": await recent_orders(reading, RECENT), "order_id": None})
+
+    return look
+
+
+def order_page(reading: Reading) -> Look:
+    """Return what looks up one order."""
+
+    async def look(asked: Asked) -> View:
+        order_id = id_in_path(asked, "order")
+        customer_id = parameters(asked, ("customer_id",)).get("customer_id")
+        try:
+            order = await find_order(reading, order_id, customer_id)
+        except ApiError as error:
+            if error.code != "ambiguous_order":
+                raise
+            return View(
+                "orders.html", "orders", {"orders": await orders_of_id(reading, order_id), "order_id": order_id}
+            )
+        of_order = Selection(order_ids=(order_id,), customer_ids=(order["customer_id"],), states=STATES)
+        letters = (await letters_page(reading, of_order, "", LETTERS)).letters
+        shown = [letter_view(*named) for named in letters.items()]
+        return View("order.html", "orders", {"order": order, "letters": shown})
+
+    return look
