@@ -34,12 +34,12 @@ class Threshold(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Something that was looked at. `value` None: it is not known."""
+    """Something that was looked at. `value` None: it is not known; `threshold` None: it is judged in another way."""
 
     name: str
     value: float | None
     level: Level
-    threshold: Threshold
+    threshold: Threshold | None
     text: str
 
 
@@ -84,13 +84,12 @@ def checks_of(seen: Observed, settings: Settings) -> Sequence[Check]:
     ]
     if seen.backlog is not None:
         checks.append(check("backlog", seen.backlog, "of what a partition may hold back is used"))
-    partitions = Threshold(1, 1)
     if seen.unowned or seen.silent:
         lost = f"partitions cannot be read: {seen.unowned} have no owner, {seen.silent} workers do not answer"
-        checks.append(Check("partitions", seen.not_running, Level.CRITICAL, partitions, lost))
+        checks.append(Check("partitions", seen.not_running, Level.CRITICAL, None, lost))
     else:
         level = Level.WARNING if seen.not_running else Level.HEALTHY
-        checks.append(Check("partitions", seen.not_running, level, partitions, "partitions are being taken over"))
+        checks.append(Check("partitions", seen.not_running, level, None, "partitions are being taken over"))
     return checks
 
 
@@ -103,8 +102,8 @@ def health_view(checks: Sequence[Check]) -> dict[str, Any]:
                 "name": check.name,
                 "level": check.level.word,
                 "value": check.value,
-                "warning": check.threshold.warning,
-                "critical": check.threshold.critical,
+                "warning": None if check.threshold is None else check.threshold.warning,
+                "critical": None if check.threshold is None else check.threshold.critical,
                 "text": check.text,
             }
             for check in checks

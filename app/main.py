@@ -9,7 +9,7 @@ from aiohttp import web
 
 from agents import orders
 from app.commands import dead_letters as dead_letters_commands
-from app.commands import dump, emit, foreign, show
+from app.commands import dump, emit, foreign, show, status
 from app.delivery.actions import Action, record_of
 from app.delivery.checks import Checks, load_check
 from app.delivery.dead_letters import DeadLetters
@@ -67,6 +67,7 @@ def compose(settings: Settings) -> OrderflowApp:
     emit.register(app, lambda: transport.open_sender(settings), topic)
     show.register(app, lambda: transport.open_state(settings))
     dump.register(app, lambda: transport.open_state(settings))
+    status.register(app, settings)
     dead_letters_commands.register(
         app, lambda: transport.open_state(settings), lambda: transport.open_sender(settings), topic, settings.app_id
     )

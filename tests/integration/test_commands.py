@@ -22,7 +22,7 @@ def test_help_lists_no_command_that_cannot_work() -> None:
     done = faust("--help")
     listed = re.findall(r"^  ([a-z-]+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == sorted(
-        ["agents", "dead-letters", "dump", "emit", "model", "models", "send", "show", "tables", "worker"]
+        ["agents", "dead-letters", "dump", "emit", "model", "models", "send", "show", "status", "tables", "worker"]
     )
 
 
