@@ -104,9 +104,10 @@ def summary(settings: Settings) -> str:
     customer = json.loads(SAMPLES.read_text().partition("\n")[0])["customer_id"]
     return "\n".join(
         (
-            f"Orderflow is running: broker {settings.broker_shown}, web {address}. Try in another terminal:",
+            f"Orderflow is running on {settings.broker_shown}. "
+            f"Open {address} in a browser, or try in another terminal:",
             f"  curl {address}/api/customers/{customer}",
-            "  .venv/bin/faust -A app emit --sample 1000 --seed 2",
+            "  .venv/bin/faust -A app emit --sample 20000 --seed 2 --rate 200     (and watch the dashboard)",
             f"  {_second_worker(settings)}     (a second worker takes half of the partitions)",
             "Ctrl-C stops this worker.",
         )

@@ -166,6 +166,8 @@ async def test_a_service_that_is_down_is_not_called_for_every_event(server: Frau
     faults = await checks.faults([event(f"down{n}") for n in range(500)], Failures())
     assert all(isinstance(fault, Transient) for fault in faults)
     assert IN_VAIN <= server.calls.total() <= IN_VAIN + 5
+    tried = [fault for fault in faults if isinstance(fault, Transient) and fault.tried]
+    assert len(tried) == server.calls.total()  # what was not called is no attempt of its event
     assert await checks.faults([event("good")], Failures()) == [None]
 
 
