@@ -30,6 +30,7 @@ SIGNALLED = 128
 """Exit code of a worker that was killed: this and the number of the signal, as a shell has it."""
 
 POLL_SECONDS = 0.1
+ELSEWHERE = "in another terminal"
 
 
 async def run(settings: Settings) -> int:
@@ -104,8 +105,7 @@ def summary(settings: Settings) -> str:
     customer = json.loads(SAMPLES.read_text().partition("\n")[0])["customer_id"]
     return "\n".join(
         (
-            f"Orderflow is running on {settings.broker_shown}. "
-            f"Open {address} in a browser, or try in another terminal:",
+            f"Orderflow is running on {settings.broker_shown}. Open {address} in a browser, or try {ELSEWHERE}:",
             f"  curl {address}/api/customers/{customer}",
             "  .venv/bin/faust -A app emit --sample 20000 --seed 2 --rate 200     (and watch the dashboard)",
             f"  {_second_worker(settings)}     (a second worker takes half of the partitions)",
