@@ -77,6 +77,8 @@ def _of_http(request: web.Request, error: web.HTTPException) -> ApiError:
         return ApiError(405, "method_not_allowed", message, {"Allow": allowed})
     if isinstance(error, web.HTTPNotFound):
         return ApiError(404, "not_found", f"there is nothing at {shown(request.path)}")
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return ApiError(413, "body_too_large", f"a body may have at most {request.client_max_size:,} bytes")
     return ApiError(error.status, HTTPStatus(error.status).name.lower(), error.reason)
 
 

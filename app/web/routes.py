@@ -6,6 +6,7 @@ from app.metrics import Metrics
 from app.web.api.dead_letters import dead_letter_routes
 from app.web.api.health import health_routes
 from app.web.api.internal import internal_routes
+from app.web.api.openapi import openapi_routes
 from app.web.api.orders import order_routes
 from app.web.api.revenue import revenue_routes
 from app.web.api.status import status_routes
@@ -74,6 +75,7 @@ def add_web(
             *dead_letter_routes(reading, deeds),
             *status_routes(group),
             *metrics_routes(node, own, metrics),
+            *openapi_routes(),
             *internal_routes(node, own),
         ]
     )

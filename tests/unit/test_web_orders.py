@@ -137,7 +137,6 @@ async def test_an_order_id_of_several_customers_asks_which_one(workers: Cluster,
         ("/api/orders/2/", "not_found"),
         ("/api/orders/2/items", "not_found"),
         ("/api", "not_found"),
-        ("/", "not_found"),
         ("/API/orders/2", "not_found"),
     ],
 )

@@ -66,7 +66,7 @@ def _handler(which: Deed, deeds: Deeds) -> Handler:
         parameters(request)
         if request.content_type != "application/json":  # no page of another site can send that unasked
             raise ApiError(415, "bad_content_type", "send the body with Content-Type: application/json")
-        asked = _read(await request.read())
+        asked = _read(await _body(request))
         if which == "purge" and asked.set:
             raise ApiError(400, "bad_body", "set: nothing is mended that is purged")
 
@@ -79,6 +79,13 @@ def _handler(which: Deed, deeds: Deeds) -> Handler:
         return answer({"deed": which, "asked": await deeds.ask_for(which, asked.ids, asked.by, mend)}, 202)
 
     return post_deed
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:  # garbage; or whoever sent it has gone
+        raise ApiError(400, "bad_body", "the body is not as the headers say, or not whole") from error
 
 
 def _read(body: bytes) -> _Asked:

@@ -1,9 +1,12 @@
-"""What is costly to find out is found out again only when its age is worth the cost."""
+"""What is costly to find out is found out again only when its age is worth the cost, and bit by bit."""
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from app.engine.turns import Turns
 
 Found = TypeVar("Found")
 
@@ -11,6 +14,16 @@ SHARE = 0.05
 """How much of a core may go into finding the same thing out again and again."""
 
 LEAST_SECONDS, MOST_SECONDS = 0.5, 60.0
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+async def turn() -> None:
+    """Wait until a search may go on, for a few ms. To be awaited before each part of it.
+
+    All searches of a worker take turns: else fifty at once would hold up commits and heartbeats fifty times as long.
+    """
+    await _turns.setdefault(asyncio.get_running_loop(), Turns()).turn()
 
 
 class Costly(Generic[Found]):
@@ -30,6 +43,7 @@ class Costly(Generic[Found]):
         """Return it."""
         if self._task is None or (self._task.done() and time.monotonic() >= self._until):
             self._task = asyncio.create_task(self._timed())
+            self._task.add_done_callback(_looked_at)
         return await asyncio.shield(self._task)
 
     async def _timed(self) -> Found:
@@ -39,3 +53,9 @@ class Costly(Generic[Found]):
         ended = time.monotonic()
         self._until = ended + min(MOST_SECONDS, max(LEAST_SECONDS, (ended - began) / SHARE))
         return found
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    """Look at how it ended: if all who asked have gone, nobody else does, and that would be logged as forgotten."""
+    if not task.cancelled():
+        task.exception()

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -13,11 +14,11 @@ from app.health import Observed, checks_of, health_view
 from app.version import VERSION
 from app.web.node import Node
 from app.web.reading.gathering import gather
-from app.web.reading.own_status import OwnStatus
+from app.web.reading.own_status import OwnStatus, PartitionStatus, WorkerStatus
 from app.web.reading.peers import NoAnswer, Peers
 from models.letters import DEAD_LETTER
 
-Told = Mapping[str, dict[str, Any] | NoAnswer]
+Told = Mapping[str, WorkerStatus | NoAnswer]
 """What each worker has told of itself, by its address; or why it has not."""
 
 
@@ -56,8 +57,14 @@ class Group:
         }
         return status | {"health": health_view(checks_of(_observed(status), node.settings))}
 
-    async def _ask(self, url: str) -> dict[str, Any]:
-        return await self._own.view() if url == self._own_url else await self._peers.status(url)
+    async def _ask(self, url: str) -> WorkerStatus:
+        if url == self._own_url:
+            return await self._own.status()
+        told = await self._peers.status(url)
+        try:
+            return msgspec.convert(told, WorkerStatus)
+        except msgspec.ValidationError as error:
+            raise NoAnswer(f"{url} answered with something else than how it stands") from error
 
 
 def _observed(status: Mapping[str, Any]) -> Observed:
@@ -102,7 +109,7 @@ def _partition(partition: int, owner: str | None, told: Told) -> dict[str, Any]:
     return status | {"missing": f"{owner} does not own it (any more, or yet)"}
 
 
-def _not_known(own: Mapping[str, Any], owner: str | None) -> dict[str, Any]:
+def _not_known(own: PartitionStatus, owner: str | None) -> dict[str, Any]:
     if own["state"] != LaneState.RUNNING or own["outcomes"] is None:
         return {"rows": None, "outcomes": {}, "missing": f"it is {own['state']} at {owner}"}
     if own["lag"] is None:
@@ -121,11 +128,8 @@ def _workers(workers: set[str], routes: Mapping[int, str], told: Told) -> list[d
     ]
 
 
-def _sum(figures: list[dict[str, Any]]) -> Figures:
-    total = figures_of((), 0.0)
-    for each in figures:
-        total = merge(total, msgspec.convert(each, Figures))
-    return total
+def _sum(figures: list[Figures]) -> Figures:
+    return reduce(merge, figures, figures_of((), 0.0))
 
 
 def _outcomes(counts: Mapping[str, int]) -> dict[str, Any]:

@@ -37,15 +37,15 @@ class Lists:
 
     async def page(self, sort: Sort, limit: int, cursor: str) -> Page:
         """Return a page; `cursor` "": the first one. Raises `ApiError`."""
-        query = ByRank(sort, _place(cursor) if cursor else None, limit + 1)
+        query = ByRank(sort, _place(sort, cursor) if cursor else None, limit + 1)
         sums = self._sums.get(sort.table)
         if sums is None:  # every row is in one partition, so the first ones of all are among the first ones of each
             rows = await self._reading.of_all(query)
         else:
             rows = await sums.get()
-        places = await first(query, list(rows.items()))
+        places = await first(query, rows)
         view = VIEWS[sort.table].view
-        following = _cursor(places[limit - 1]) if len(places) > limit else None
+        following = _cursor(sort, places[limit - 1]) if len(places) > limit else None
         return Page([view(key, rows[key]) for _, key in places[:limit]], following)
 
     def _reader(self, table: str) -> Any:
@@ -69,14 +69,17 @@ def read_sort(table: str, text: str) -> Sort:
     return Sort(table, name, currency, text.startswith("-"))
 
 
-def _cursor(place: Place) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+def _cursor(sort: Sort, place: Place) -> str:
+    return urlsafe_b64encode(msgspec.json.encode((sort, place))).decode().rstrip("=")
 
 
-def _place(cursor: str) -> Place:
+def _place(sort: Sort, cursor: str) -> Place:
+    """Return the place that a cursor names; raises `ApiError`, also for one of a list that is sorted otherwise."""
     try:
         encoded = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        place: Place = msgspec.json.decode(encoded, type=Place)
+        of, place = msgspec.json.decode(encoded, type=tuple[Sort, Place])
     except ValueError as error:
         raise bad_parameter("cursor", f"must be the `next` of another answer, got {shown(cursor)}") from error
+    if of != sort:
+        raise bad_parameter("cursor", "is that of another list: it goes with the sort of the answer that gave it")
     return place

@@ -54,4 +54,6 @@ def _views(rows: Rows) -> list[OrderView]:
 
 
 def _newest_first(rows: Rows) -> list[OrderView]:
-    return sorted(_views(rows), key=lambda order: str(order["updated_at"]), reverse=True)
+    # Rows have times without a suffix, which sort as they are: with one, a whole second came after its parts.
+    newest = sorted(rows.items(), key=lambda named: str(named[1].updated_at), reverse=True)
+    return _views(dict(newest))

@@ -1,18 +1,19 @@
 """What a worker says of itself: how it stands with its own partitions, and what it made of their records."""
 
 import time
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+from weakref import WeakKeyDictionary, ref
 
 import msgspec
 
 from app.delivery.figures import Figures, figures_of
 from app.engine.engine import LaneStatus
 from app.engine.errors import NotReady
+from app.engine.state import TableState
 from app.topics import LETTERS_TABLE, OUTCOMES_TABLE
 from app.web.node import Node, OwnPartitions
 from app.web.reading.costly import Costly
 from app.web.reading.queries import CountOf
-from app.web.reading.whole import own_rows
 
 
 def joined(node: Node) -> bool:
@@ -20,35 +21,75 @@ def joined(node: Node) -> bool:
     return node.engine is not None and bool(node.routes)
 
 
+class PartitionStatus(TypedDict):
+    """What a worker says of a partition of its own. Offsets are None until known, outcomes unless it is running."""
+
+    partition: int
+    state: str
+    next_offset: int | None
+    end_offset: int | None
+    lag: int | None
+    lag_seconds: NotRequired[float | None]
+    rows: int
+    loaded: int
+    to_load: int
+    backlog: NotRequired[tuple[int, int] | None]
+    outcomes: dict[str, int] | None
+    letters: NotRequired[Figures | None]
+
+
+class WorkerStatus(TypedDict):
+    """What a worker says of itself. What older versions do not say is not required: others may still run one."""
+
+    partitions: list[PartitionStatus]
+
+
 class OwnStatus:
     """The status of this worker's own partitions."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._letters = Costly(self._count_letters)
+        self._counted: WeakKeyDictionary[TableState, Costly[Figures]] = WeakKeyDictionary()
 
     async def letters(self) -> dict[int, Figures]:
         """Return how many letters there are in each running partition, as of a moment ago if they are many."""
-        return await self._letters.get()
+        engine, counted = self._node.engine, {}
+        if engine is not None:
+            for lane in engine.status():
+                try:
+                    rows = engine.rows(lane.partition).tables[LETTERS_TABLE]
+                except NotReady:
+                    continue
+                counted[lane.partition] = await self._counter(rows).get()
+        return counted
 
     async def view(self) -> dict[str, Any]:
-        """Return the status, as JSON for other workers."""
+        """Return the status, as other workers get it as JSON."""
+        view: dict[str, Any] = msgspec.to_builtins(await self.status())
+        return view
+
+    async def status(self) -> WorkerStatus:
+        """Return the status."""
         engine = self._node.engine
         if engine is None:
             return {"partitions": []}
         letters, now = await self.letters(), time.time()
         return {"partitions": [_partition(engine, lane, letters, now) for lane in engine.status()]}
 
-    async def _count_letters(self) -> dict[int, Figures]:
-        engine, counted = self._node.engine, {}
-        if engine is not None:
-            for lane in engine.status():
-                try:
-                    found = await own_rows(engine, CountOf(LETTERS_TABLE, time.time()), [lane.partition])
-                except NotReady:
-                    continue
-                counted[lane.partition] = found.get(CountOf.key) or figures_of((), 0.0)
-        return counted
+    def _counter(self, rows: TableState) -> Costly[Figures]:
+        """Return what counts the letters of a partition, for as long as this worker has it."""
+        if rows not in self._counted:
+            table = ref(rows)
+
+            async def count() -> Figures:
+                letters, now = table(), time.time()
+                if letters is None:
+                    return figures_of((), now)
+                (figures,) = [found async for _, found in CountOf(LETTERS_TABLE, now).select(letters)]
+                return figures
+
+            self._counted[rows] = Costly(count)
+        return self._counted[rows]
 
 
 def lag_seconds(lane: LaneStatus, now: float) -> float | None:
@@ -63,7 +104,7 @@ def lag_seconds(lane: LaneStatus, now: float) -> float | None:
     return max(0.0, now - lane.last_timestamp / 1_000)
 
 
-def _partition(engine: OwnPartitions, lane: LaneStatus, letters: dict[int, Figures], now: float) -> dict[str, Any]:
+def _partition(engine: OwnPartitions, lane: LaneStatus, letters: dict[int, Figures], now: float) -> PartitionStatus:
     outcomes: dict[str, int] | None
     try:
         counts = engine.rows(lane.partition).tables[OUTCOMES_TABLE]
@@ -82,7 +123,7 @@ def _partition(engine: OwnPartitions, lane: LaneStatus, letters: dict[int, Figur
         "rows": lane.rows,
         "loaded": lane.loaded,
         "to_load": lane.to_load,
-        "backlog": None if lane.backlog is None else list(lane.backlog),
+        "backlog": lane.backlog,
         "outcomes": outcomes,
-        "letters": None if figures is None or outcomes is None else msgspec.to_builtins(figures),
+        "letters": None if outcomes is None else figures,
     }
