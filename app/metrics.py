@@ -13,7 +13,7 @@ from app.engine.observer import Observer
 from app.engine.step import Step
 from app.version import VERSION
 from models.events import MODELS
-from models.letters import DEAD_LETTER
+from models.letters import CAUSES, DEAD_LETTER
 
 OTHER_TYPE = "other"
 """The label of all types that are none of ours, or could not be read."""
@@ -42,6 +42,8 @@ class Metrics(Observer):
         self._dead_letters = Counter(
             "orderflow_dead_letters", "Events found dead, by cause, in committed steps", ("cause",), registry=registry
         )
+        for cause in CAUSES:  # a counter that begins with its first letter has no rate of it
+            self._dead_letters.labels(cause)
         self._records = Counter("orderflow_records_read", "Records of committed steps", registry=registry)
         self._step_records = Histogram(
             "orderflow_step_records", "Records in a step that had some", buckets=RECORDS, registry=registry

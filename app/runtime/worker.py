@@ -92,10 +92,14 @@ class StepWorker(Worker):
         os._exit(code)
 
     def on_setup_root_logger(self, logger: Any, level: int) -> None:
-        """Silence the libraries: aiokafka, several lines per 100 ms while a broker is away; Faust, two per service."""
+        """Silence the libraries: aiokafka, several lines per 100 ms while a broker is away; Faust, two per service.
+
+        What fails in a handler of ours is logged by `app.web.errors`.
+        """
         super().on_setup_root_logger(logger, level)
         if level > logging.DEBUG:
             logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+            logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a stack for each broken request
             for library in ("faust", "mode"):
                 logging.getLogger(library).setLevel(max(level, logging.WARNING))
 

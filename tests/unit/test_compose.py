@@ -19,8 +19,8 @@ WORKERS = {name: service for name, service in SERVICES.items() if name.startswit
 
 
 def test_it_has_a_broker_and_two_workers() -> None:
-    """One Kafka of the version that the tests run, and two workers."""
-    assert set(SERVICES) == {"kafka", "worker-1", "worker-2"}
+    """One Kafka of the version that the tests run, two workers, and what looks after them."""
+    assert set(SERVICES) == {"kafka", "worker-1", "worker-2", "prometheus", "grafana"}
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 

@@ -6,7 +6,8 @@ A query is sent from worker to worker as it is, as JSON: see `path`, `written` a
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
@@ -152,21 +153,28 @@ class Changed(_OfTable):
 
 @dataclass(frozen=True, slots=True)
 class ByPrefix(_OfTable):
-    """The rows whose keys begin with a text, at most so many."""
+    """The rows whose keys begin with a text: at most so many, those with the greatest values in the field `by`."""
 
     prefix: str
+    by: str
     most: int
 
     kind: ClassVar[str] = "prefix"
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
-        """Yield them, the ones that came last first."""
+        """Yield them."""
         keys, prefix = list(rows.encoded), self.prefix
         found: list[str] = []
         for start in range(0, len(keys), KEYS_SLICE):
             found += [key for key in keys[start : start + KEYS_SLICE] if key.startswith(prefix)]
             await asyncio.sleep(0)
-        for key in found[: -self.most - 1 : -1]:
+        greatest: list[tuple[Any, str]] = []
+        for start in range(0, len(found), SLICE):
+            rows_now = ((key, rows.get(key)) for key in found[start : start + SLICE])
+            named = ((getattr(row, self.by), key) for key, row in rows_now if row is not None)
+            greatest = nlargest(self.most, chain(greatest, named))
+            await asyncio.sleep(0)
+        for _, key in greatest:
             row = rows.get(key)
             if row is not None:
                 yield key, row
