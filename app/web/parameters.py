@@ -28,6 +28,9 @@ TIME = re.compile(
 """A day or a time: each that there is. The plus sign of an offset arrives as a space unless it was percent-encoded."""
 
 
+MOST_VALUES = 100
+"""Of one parameter."""
+
 CHOOSING = {
     "state": "states",
     "cause": "causes",
@@ -122,7 +125,7 @@ def limit_in(given: Mapping[str, str], default: int, most: int) -> int:
 
 def selection_in(given: Mapping[str, str]) -> Selection:
     """Return which letters parameters mean; raises `ApiError`."""
-    chosen = {field: tuple(given[name].split(",")) for name, field in CHOOSING.items() if given.get(name)}
+    chosen = {field: _values(name, given[name]) for name, field in CHOOSING.items() if given.get(name)}
     unknown_states = [state for state in chosen.get("states", ()) if state not in STATES]
     if unknown_states:
         raise bad_parameter("state", f"must be some of {', '.join(STATES)}, got {shown(unknown_states[0])}")
@@ -132,3 +135,11 @@ def selection_in(given: Mapping[str, str]) -> Selection:
     moments = {name: time_in(given, name) for name in ("since", "until")}
     times = {name: moment.timestamp() for name, moment in moments.items() if moment is not None}
     return Selection(**chosen, **times)  # type: ignore[arg-type]
+
+
+def _values(name: str, text: str) -> tuple[str, ...]:
+    """Return the values of a parameter that takes several; every letter is compared with each of them."""
+    values = tuple(dict.fromkeys(text.split(",")))
+    if len(values) > MOST_VALUES:
+        raise bad_parameter(name, f"takes at most {MOST_VALUES} values")
+    return values

@@ -16,6 +16,7 @@ from app.web.errors import answered_errors
 from app.web.guard.auth import Tokens, token_check
 from app.web.guard.hosts import host_check, origin_check
 from app.web.guard.limits import rate_limit, time_limit
+from app.web.guard.paths import refuse_long_paths
 from app.web.metrics import metrics_routes, request_metrics
 from app.web.node import Node
 from app.web.pages.rendering import error_page
@@ -55,6 +56,7 @@ def add_web(
     deeds = Deeds(reading, ask, settings.app_id)
     tokens = Tokens(settings)
 
+    refuse_long_paths(web_app.router)
     web_app.middlewares.extend(
         (
             request_metrics(metrics),

@@ -41,8 +41,8 @@ MEANINGS: Mapping[str, str] = {
 }
 """All codes of errors, by what they mean. Only `internal_error` (500) is not here: a fault of the server."""
 
-_ALL = {408: ("too_slow",), 429: ("too_many_requests",)}
-_GUARDED = {**_ALL, 401: ("unauthorized",), 421: ("unknown_host",)}
+_ALL = {408: ("too_slow",)}
+_GUARDED = {**_ALL, 429: ("too_many_requests",), 401: ("unauthorized",), 421: ("unknown_host",)}
 _POSTED = {403: ("foreign_origin",), 413: ("body_too_large",), 415: ("bad_content_type",)}
 _NOT_READY = {503: ("not_ready",)}
 _READING = {**_GUARDED, **_NOT_READY, 400: ("bad_parameter",)}

@@ -13,7 +13,7 @@ from app.engine.errors import Unusable
 from app.settings import Settings
 from app.web.errors import ApiError
 from app.web.guard.hosts import PROBES, READING, is_loopback
-from app.web.guard.limits import Allowance, too_many
+from app.web.guard.limits import INTERNAL, Allowance, client_of, too_many
 
 OPEN_PATHS = PROBES | {"/login"}
 """What needs no token."""
@@ -34,7 +34,7 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         token = settings.web_token
         self.needed = token is not None
-        self._token = token.get_secret_value().encode() if token is not None else b""
+        self._token = _encoded(token.get_secret_value()) if token is not None else b""
         self._open_reading = settings.web_open_reading
         self._wrong = Allowance(WRONG_PER_SECOND, WRONG_AT_ONCE)
 
@@ -43,7 +43,7 @@ class Tokens:
         wait = self._wrong.left(client)
         if wait:
             raise too_many(wait, "wrong tokens")
-        right = _same(given.strip().encode("utf-8", "surrogateescape"), self._token)
+        right = _same(_encoded(given.strip()), self._token)
         if not right:
             self._wrong.take(client)
         return right
@@ -57,7 +57,7 @@ class Tokens:
         path = request.path
         if not self.needed or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return True
-        if self._open_reading and request.method in READING:
+        if self._open_reading and request.method in READING and not path.startswith(INTERNAL):
             return True
         return self.is_known(request)
 
@@ -67,9 +67,14 @@ class Tokens:
             return True
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self.is_right(given, request.remote or "")
+            return self.is_right(given, client_of(request))
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        return _same(cookie.encode("utf-8", "surrogateescape"), self.session().encode())
+        return _same(_encoded(cookie), self.session().encode())
+
+
+def _encoded(text: str) -> bytes:
+    """Return any text as bytes: whoever guesses sends what is none, too."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _same(a: bytes, b: bytes) -> bool:

@@ -6,8 +6,8 @@ Sec-Fetch-Site headers).
 """
 
 import ipaddress
+import re
 import socket
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -22,12 +22,14 @@ PROBES = frozenset({"/healthz", "/readyz"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]*)?")
+"""What browsers and workers send as Host: a name or an address, and a port."""
+
 
 def host_check(settings: Settings, own_url: str) -> Middleware:
     """Return a middleware that answers only where the request names this server."""
-    names = {"localhost", settings.web_host.lower(), (urlsplit(own_url).hostname or "").lower()}
-    names |= {socket.gethostname().lower()}
-    names |= {name.strip().lower() for name in settings.web_allowed_hosts.split(",") if name.strip()}
+    given = (settings.web_host, socket.gethostname(), _host_of(own_url), *settings.web_allowed_hosts.split(","))
+    names = {"localhost", *(_name(name.strip()) for name in given)} - {""}
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -48,7 +50,7 @@ async def origin_check(request: web.Request, handler: Handler) -> web.StreamResp
     if request.method not in READING:
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         foreign = site not in {None, "same-origin", "none"}
-        if foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("Host")):
+        if foreign or (origin is not None and _host_of(origin) != request.headers.get("Host", "").lower()):
             raise ApiError(403, "foreign_origin", "changes are taken from pages of this server only")
     return await handler(request)
 
@@ -62,11 +64,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, without its port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    """Return the name or address in a Host header, without its port; "" if there is none."""
+    found = _HOST.fullmatch(host)
+    return (found["name"] or found["address"]).lower() if found else ""
+
+
+def _host_of(url: str) -> str:
+    """Return what stands in the Host header of a request to an address."""
+    return url.partition("://")[2].partition("/")[0].lower()
 
 
 def _is_address(name: str) -> bool:

@@ -3,17 +3,22 @@
 import asyncio
 import time
 from collections import OrderedDict
+from ipaddress import IPv6Address
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app.web.errors import ApiError
+from app.web.guard.hosts import PROBES
 
 MOST_CLIENTS = 10_000
 """Addresses that are remembered; the one that was silent longest is forgotten first."""
 
 ANSWER_SECONDS = 30.0
 """How long an answer may take, the reading of the request's body included."""
+
+INTERNAL = "/internal/"
+"""Asked by other workers, one of them for many clients. Where there is a token, only they can ask."""
 
 ENDLESS = web.AppKey("endless", set[str])
 """The routes whose answers go on for as long as the client likes."""
@@ -50,6 +55,15 @@ class Allowance:
             self._left.popitem(last=False)
 
 
+def client_of(request: web.Request) -> str:
+    """Return for whom a request counts: its address; in IPv6 the network of 64 bits, which is one customer's."""
+    remote = request.remote or ""
+    if ":" not in remote:
+        return remote
+    address = IPv6Address(remote)
+    return str(address.ipv4_mapped or (int(address) >> 64))
+
+
 def too_many(seconds: float, what: str) -> ApiError:
     """Return the error for a client who has asked too often."""
     retry = {"Retry-After": str(int(seconds) + 1)}
@@ -62,7 +76,8 @@ def rate_limit(per_second: float) -> Middleware:
 
     @web.middleware
     async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        wait = allowance.take(request.remote or "")
+        free = request.path in PROBES or request.path.startswith(INTERNAL)
+        wait = 0.0 if free else allowance.take(client_of(request))
         if wait:
             raise too_many(wait, "requests")
         return await handler(request)

@@ -9,6 +9,8 @@ LEAST_BARS = 12
 """A few bars are no wider than these many would be."""
 
 GAP = 0.15
+LABEL_WIDTH = 200.0
+"""What a time takes under the chart, where letters are largest: on a phone."""
 
 
 class Bar(NamedTuple):
@@ -33,9 +35,18 @@ class BarChart(NamedTuple):
 
     @property
     def labels(self) -> list[tuple[float, str]]:
-        """What stands under the first bar, one in the middle, and the last one."""
-        shown = sorted({0, len(self.bars) // 2, len(self.bars) - 1}) if self.bars else []
-        return [(self.bars[at].x + self.bars[at].width / 2, self.bars[at].bucket["start"]) for at in shown]
+        """What begins under the first bar, what ends under the last one, and what is in the middle of them.
+
+        Where they would come too close, it is the first and the last one alone, or the first.
+        """
+        if not self.bars:
+            return []
+        first, middle, last = self.bars[0], self.bars[len(self.bars) // 2], self.bars[-1]
+        start, end = first.x, last.x + last.width
+        places = [(start, first), (middle.x + middle.width / 2, middle), (end, last)]
+        room = (end - start) / LABEL_WIDTH
+        shown = places if room >= len(places) else places[::2] if room >= len(places[::2]) else places[:1]
+        return [(x, bar.bucket["start"]) for x, bar in shown]
 
 
 def bar_chart(buckets: Sequence[dict[str, Any]]) -> BarChart:

@@ -1,6 +1,5 @@
 """`/dead-letters`: found by what is known of them, looked at whole, tried again, mended, given up."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 import orjson
@@ -11,6 +10,7 @@ from app.delivery.actions import Deed
 from app.delivery.selecting import is_id
 from app.web.deeds import MOST, Deeds, is_possible
 from app.web.errors import ApiError, bad_parameter
+from app.web.guard.forms import form_of
 from app.web.pages.live import Asked, Look, View
 from app.web.parameters import CHOOSING, limit_in, parameters, selection_in
 from app.web.reading.letters import find_letter, letter_figures, letters_page
@@ -34,7 +34,7 @@ def letters_list(reading: Reading) -> Look:
     async def look(asked: Asked) -> View:
         known = (*CHOOSING, "since", "until", "limit", "after", "asked")
         given = {name: value for name, value in parameters(asked, known).items() if value}
-        after = given.get("after", "")
+        deed, after = given.pop("asked", None), given.get("after", "")
         if after and not is_id(after):
             raise bad_parameter("after", f"must be the id of a letter, got {shown(after)}")
         found = await letters_page(reading, selection_in(given), after, limit_in(given, ROWS, MOST))
@@ -46,7 +46,7 @@ def letters_list(reading: Reading) -> Look:
             "states": STATES,
             "causes": CAUSES,
             "figures": await letter_figures(reading),
-            "asked": given.get("asked"),
+            "asked": deed,
         }
         return View("letters.html", "letters", context)
 
@@ -83,9 +83,9 @@ def letter_deeds(deeds: Deeds) -> list[web.RouteDef]:
 
 def _of_one(deeds: Deeds, deed: Deed) -> Handler:
     async def post(request: web.Request) -> web.Response:
-        name, form = request.match_info["id"], await _form(request)
+        name, form = request.match_info["id"], await form_of(request)
         value = form.get("value", "")
-        mended = None if not value else value.replace("\r\n", "\n").encode("utf-8", "surrogatepass")
+        mended = None if not value else value.replace("\r\n", "\n").encode()
         await deeds.ask_for(deed, [name], BY, lambda _, __: mended)
         return _back(f"/dead-letters/{name}", deed)
 
@@ -94,19 +94,13 @@ def _of_one(deeds: Deeds, deed: Deed) -> Handler:
 
 def _of_several(deeds: Deeds, deed: Deed) -> Handler:
     async def post(request: web.Request) -> web.Response:
-        names = (await _form(request)).getall("id", [])
-        if not 1 <= len(names) <= MOST or not all(isinstance(name, str) and is_id(name) for name in names):
+        names = (await form_of(request)).getall("id", [])
+        if not 1 <= len(names) <= MOST or not all(map(is_id, names)):
             raise ApiError(400, "bad_body", f"choose 1 to {MOST:,} letters")
         await deeds.ask_for(deed, names, BY)
         return _back("/dead-letters", deed)
 
     return post
-
-
-async def _form(request: web.Request) -> Any:
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise ApiError(415, "bad_content_type", "this takes a form; programs use /api/dead-letters")
-    return await request.post()
 
 
 def _back(path: str, deed: Deed) -> web.Response:
@@ -128,7 +122,7 @@ def _pretty(value: bytes | None) -> str | None:
     try:
         parsed = orjson.loads(text)
         indented = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
+    except (ValueError, TypeError):  # no JSON; or nested deeper than can be written
         return text
     return indented if _dense(indented) == _dense(text) else text
 

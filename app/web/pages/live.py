@@ -21,6 +21,9 @@ ALIVE_SECONDS = 10.0
 STREAM_SECONDS = 600.0
 """Then the browser asks again, and shows anew that it may."""
 
+TAKE_SECONDS = 10.0
+"""How long a browser may take to read something; else it would keep its place for ever by reading nothing."""
+
 MOST_STREAMS = 200
 MOST_KEPT = 128
 
@@ -72,7 +75,7 @@ class LivePages:
             asked = Asked(request.path.removeprefix(LIVE), request.query, request.match_info)
             return await self._stream(request, self._part(asked, request.path_qs, look))
 
-        return [web.get(path, get_page), web.get(LIVE + path, get_stream)]
+        return [web.get(path, get_page), web.get(LIVE + path, get_stream, allow_head=False)]
 
     def stop(self) -> None:
         """End all streams."""
@@ -88,24 +91,27 @@ class LivePages:
         self._streams.set(self._open)
         try:
             await response.prepare(request)
-            await self._send_changes(response, part, now)
-        except ConnectionResetError:
+            await self._send_changes(request, response, part, now)
+        except ConnectionError:
             pass  # the browser has gone
         finally:
             self._open -= 1
             self._streams.set(self._open)
         return response
 
-    async def _send_changes(self, response: web.StreamResponse, part: Costly[str], now: str) -> None:
+    async def _send_changes(
+        self, request: web.Request, response: web.StreamResponse, part: Costly[str], now: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + STREAM_SECONDS
         sent, sent_at = "", 0.0
-        while loop.time() < end and not self._stopping.is_set():
+        # Without a transport the browser has gone; a write would tell only when there is something to write.
+        while loop.time() < end and not self._stopping.is_set() and request.transport is not None:
             if now != sent:
-                await response.write(b"data: " + orjson.dumps({"html": now}) + b"\n\n")
+                await _send(request, response, b"data: " + orjson.dumps({"html": now}) + b"\n\n")
                 sent, sent_at = now, loop.time()
             elif loop.time() - sent_at > ALIVE_SECONDS:
-                await response.write(b": alive\n\n")
+                await _send(request, response, b": alive\n\n")
                 sent_at = loop.time()
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -128,3 +134,14 @@ class LivePages:
                 del self._parts[next(iter(self._parts))]
             self._parts[path] = Costly(render)
         return self._parts[path]
+
+
+async def _send(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Send something; raises `ConnectionError` if the browser has gone, or does not take it."""
+    try:
+        async with asyncio.timeout(TAKE_SECONDS):
+            await response.write(data)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionError("what is sent is not taken") from error

@@ -1,11 +1,14 @@
 """`/login`: where a browser gives the token, and gets a session for it."""
 
-from urllib.parse import urlsplit
-
 from aiohttp import web
 
 from app.web.guard.auth import SESSION_COOKIE, SESSION_SECONDS, Tokens
+from app.web.guard.forms import form_of
+from app.web.guard.limits import client_of
 from app.web.pages.rendering import page, rendered
+
+MOST_BYTES = 16 << 10
+"""Of the form, which anybody may send."""
 
 
 def login_routes(tokens: Tokens) -> list[web.RouteDef]:
@@ -19,9 +22,9 @@ def login_routes(tokens: Tokens) -> list[web.RouteDef]:
         return form(_local(request.query.get("next", "/")), wrong=False)
 
     async def post_login(request: web.Request) -> web.Response:
-        given = await request.post()
-        following = _local(str(given.get("next", "/")))
-        if tokens.needed and not tokens.is_right(str(given.get("token", "")), request.remote or ""):
+        given = await form_of(request, MOST_BYTES)
+        following = _local(given.get("next", "/"))
+        if tokens.needed and not tokens.is_right(given.get("token", ""), client_of(request)):
             return form(following, wrong=True)
         response = web.Response(status=303, headers={"Location": following})
         if tokens.needed:
@@ -46,6 +49,5 @@ def login_routes(tokens: Tokens) -> list[web.RouteDef]:
 
 def _local(address: str) -> str:
     """Return an address of ours as it is; of any other, our own front page."""
-    parts = urlsplit(address)
-    ours = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
+    ours = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if ours and address.isprintable() else "/"
