@@ -254,6 +254,48 @@ async def test_rows_are_those_of_now_in_an_order_of_a_moment_ago(workers: Cluste
     assert [row["order_count"] for row in (await workers.get(path)).json["customers"]] == [2, 3]
 
 
+async def test_who_has_moved_up_is_shown_where_it_is_now(workers: Cluster) -> None:
+    """If it was found among those that follow; without a new search through all rows."""
+    rows: Rows = {f"c{number}": Customer(order_count=number + 1) for number in range(100)}
+    add_customers(workers, rows)
+    path = "/api/customers?sort=-order_count&limit=5"
+    first = [row["customer_id"] for row in (await workers.get(path)).json["customers"]]
+    assert first == ["c99", "c98", "c97", "c96", "c95"]
+    home = partition_of("c99", PARTITIONS)
+    same = [
+        key for key in by_hand(rows, CUSTOMER_SORTS["order_count"], down=True) if partition_of(key, PARTITIONS) == home
+    ]
+    add_customers(workers, _moved(rows, same[9], 10_000))
+    first = [row["customer_id"] for row in (await workers.get(path)).json["customers"]]
+    assert first == [same[9], "c99", "c98", "c97", "c96"]
+
+
+async def test_a_few_that_have_moved_are_no_reason_to_search_again(
+    workers: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows change all the time; searching through all of them each time would cost more than it shows."""
+    searches = 0
+    search = ranking._Found._search
+
+    async def counted(found: ranking._Found, query: ranking.ByRank) -> Any:
+        nonlocal searches
+        searches += 1
+        return await search(found, query)
+
+    monkeypatch.setattr(ranking._Found, "_search", counted)
+    monkeypatch.setattr(costly, "LEAST_SECONDS", 3_600.0)
+    monkeypatch.setattr(costly, "MOST_SECONDS", 3_600.0)
+    rows: Rows = {f"c{number}": Customer(order_count=number + 1) for number in range(100)}
+    add_customers(workers, rows)
+    for moved in range(4):
+        if moved:
+            add_customers(workers, _moved(rows, f"c{99 - moved}", 0))
+        page = (await workers.get("/api/customers?sort=-order_count&limit=5")).json["customers"]
+        expected = [number for number in range(99, 0, -1) if number == 99 or number < 99 - moved]
+        assert [row["customer_id"] for row in page] == [f"c{number}" for number in expected[:5]]
+    assert searches == PARTITIONS
+
+
 async def test_searches_that_are_kept_are_few(workers: Cluster) -> None:
     """Cursors are anybody's to make: what is kept of them has a bound, and goes with its partition."""
     add_customers(workers, {f"c{number}": Customer(order_count=number) for number in range(20)})
@@ -515,6 +557,13 @@ async def test_an_order_is_found_by_the_id_of_any_of_its_events() -> None:
             "2026-11-21T12:00:00",
         ):
             assert await _led_to(workers, missing, 0) == "200 ", missing
+
+
+async def test_an_event_is_found_though_many_ids_contain_its_own() -> None:
+    """They are not among what is looked at, so that they do not use up what is shown."""
+    events = [created(f"o{number}", "c1", event_id=f"x-77-{number}") for number in range(60)]
+    async with cluster([*events, created("last", "c1", event_id="77")]) as workers:
+        assert await _led_to(workers, "77", 0) == "303 /orders/last?customer_id=c1"
 
 
 async def test_an_id_of_several_things_shows_them_all() -> None:

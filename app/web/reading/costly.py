@@ -48,7 +48,6 @@ class Costly(Generic[Found]):
 
     async def _timed(self) -> Found:
         began = time.monotonic()
-        self._until = -1.0
         found = await self._find()
         ended = time.monotonic()
         self._until = ended + min(MOST_SECONDS, max(LEAST_SECONDS, (ended - began) / SHARE))
