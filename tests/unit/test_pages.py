@@ -275,20 +275,6 @@ async def test_the_search_finds_each_of_them_and_shows_what_was_asked(shop: Clus
     assert "Nothing has the id <script>nothing" in page.shown
 
 
-@pytest.mark.parametrize("dots", [".", ".."])
-@pytest.mark.xfail(
-    strict=True, reason="a browser takes a step for a dot segment of a path: these ids need another address"
-)
-async def test_ids_that_are_steps_in_a_path_lead_to_themselves(dots: str) -> None:
-    """In a browser, which takes `/orders/..` for `/`, percent-encoded or not."""
-    async with cluster([event("created", dots, dots)]) as workers:
-        for start in ("/orders", "/customers", "/products"):
-            page = await look(workers, start)
-            (link,) = {link for link, text in page.links if text == dots and link.startswith(start)}
-            assert f" {dots}" in (await look(workers, followed(start, link))).headline
-
-
-@pytest.mark.xfail(strict=True, reason="an order that no accepted event has named is known to dead letters only")
 async def test_letters_lead_to_orders_and_customers_that_only_they_know() -> None:
     """An event of an unknown order is the most common letter; a closed one is still shown with its customer."""
     async with cluster() as workers:

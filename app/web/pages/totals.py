@@ -12,7 +12,7 @@ from app.web.reading.orders import customer_orders
 from app.web.reading.queries import ByKey
 from app.web.reading.ranking import SORTS
 from app.web.reading.whole import Reading
-from models.letters import letter_view
+from models.letters import STATES, letter_view
 
 ROWS = 25
 ORDERS = 50
@@ -48,7 +48,9 @@ def customer_page(reading: Reading) -> Look:
         parameters(asked)
         customer_id = id_in_path(asked, "customer")
         rows = await reading.of_customer(ByKey("customers", customer_id), customer_id)
-        letters = (await letters_page(reading, Selection(customer_ids=(customer_id,)), "", LETTERS)).letters
+        letters = (
+            await letters_page(reading, Selection(customer_ids=(customer_id,), states=STATES), "", LETTERS)
+        ).letters
         if not rows and not letters:
             raise unknown("customer", customer_id)
         context = {
