@@ -66,7 +66,7 @@ def test_what_nobody_knows_is_told(site: Site, visitor: Visitor) -> None:
 @pytest.mark.parametrize(
     ("table", "heading", "sort", "at"),
     [
-        ("customers", "net GBP", "net:GBP", 5),
+        ("customers", "Net GBP", "net:GBP", 5),
         ("customers", "Customer", "customer_id", 0),
         ("products", "Revenue GBP", "revenue:GBP", 4),
     ],
