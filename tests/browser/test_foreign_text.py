@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.site import Event, Site, created, later, path_of
 from tests.browser.visitor import Visitor, is_marked, mark, wait_until_live
 
+pytestmark = pytest.mark.long
+
 TEXTS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

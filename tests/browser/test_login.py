@@ -10,6 +10,8 @@ from tests.browser.conftest import NewSite
 from tests.browser.site import Site, created
 from tests.browser.visitor import Visitor, wait_until_live
 
+pytestmark = pytest.mark.long
+
 TOKEN = "a token, of course: ü"
 
 

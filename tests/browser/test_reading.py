@@ -12,6 +12,8 @@ from tests.browser.conftest import NewSite
 from tests.browser.site import Site, created, later
 from tests.browser.visitor import DESK, PHONE, Visitor, rows, wait_until_live
 
+pytestmark = pytest.mark.long
+
 ORDER = created("o-read", "c-read", items=[{"sku": "mug-read", "qty": 3, "price": "4.50"}], total_amount="13.50")
 OTHER = created("o-other", "c-read", total_amount="1234.56", currency="EUR")
 LIFE = [later("paid", ORDER), later("shipped", ORDER), later("refunded", ORDER, amount="2.25")]

@@ -85,6 +85,7 @@ def test_the_exit_code_is_the_health(group: Group) -> None:
     assert told.count("\n") == 1
 
 
+@pytest.mark.long
 def test_a_worker_that_has_nothing_to_do_is_told(group: Group) -> None:
     """There is one partition only; any worker knows of the other."""
     group.reaches(0)
@@ -95,6 +96,7 @@ def test_a_worker_that_has_nothing_to_do_is_told(group: Group) -> None:
     wait_until(lambda: group.levels().get("idle_workers") == "healthy", 30, "that it has gone", idle.tail)
 
 
+@pytest.mark.long
 def test_an_owner_that_died_is_critical_until_another_has_taken_over(group: Group) -> None:
     """Its partition is not read meanwhile."""
     group.reaches(0)

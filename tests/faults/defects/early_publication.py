@@ -23,9 +23,9 @@ def plant() -> None:
     lane: Any = Lane
     commit, hold = lane._commit, lane._hold
 
-    async def publish_first(self: Any, lease: Any, step: Any) -> None:
+    async def publish_first(self: Any, lease: Any, step: Any, began: float) -> None:
         step.publish(step.encoded())
-        await commit(self, lease, step)
+        await commit(self, lease, step, began)
 
     async def hold_with_old_rows(self: Any) -> None:
         rows = self._rows
