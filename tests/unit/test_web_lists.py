@@ -231,12 +231,13 @@ async def test_rows_that_stay_are_never_lost_because_others_move(
         add_customers(workers, _moved(rows, key, to))
     stay = [key for key in ids[5:] if key not in gone]
     found: list[dict[str, Any]] = []
-    page = (await workers.get(second)).json
-    while True:
-        found += page["customers"]
-        if page["next"] is None:
-            break
-        page = (await workers.get(f"/api/customers?sort={sign}order_count&limit=5&cursor={page['next']}")).json
+    path: str | None = second
+    while path is not None:
+        answer = await workers.get(path)
+        assert answer.status == 200, answer.json
+        found += answer.json["customers"]
+        following = answer.json["next"]
+        path = following and f"/api/customers?sort={sign}order_count&limit=5&cursor={following}"
     shown = [row["customer_id"] for row in found]
     assert [key for key in shown if key in stay] == stay
     assert len(shown) == len(set(shown))
