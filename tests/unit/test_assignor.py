@@ -5,7 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from aiokafka.coordinator.protocol import ConsumerProtocol, ConsumerProtocolMemberMetadata
+from aiokafka.coordinator.protocol import (
+    ConsumerProtocol,
+    ConsumerProtocolMemberAssignment,
+    ConsumerProtocolMemberMetadata,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,6 +144,16 @@ def test_every_worker_learns_who_owns_what_and_where() -> None:
     routes = {partition: f"http://{member}:6066" for partition, member in held(shares).items()}
     assert len(routes) == 4
     assert all(worker.routes == routes for worker in workers.values())
+
+
+def test_every_worker_learns_of_those_that_own_nothing() -> None:
+    """With more workers than partitions; from a leader of an older version, of owners only."""
+    workers = {name: StickyAssignor("orders", f"http://{name}:6066") for name in ("a", "b", "c")}
+    shares = assigned(Cluster(2), workers)
+    assert sorted(map(len, shares.values())) == [0, 1, 1]
+    assert all(worker.workers == ["http://a:6066", "http://b:6066", "http://c:6066"] for worker in workers.values())
+    workers["a"].on_assignment(ConsumerProtocolMemberAssignment(0, [], b'{"routes":{"0":"http://b:6066"}}'))
+    assert workers["a"].workers == ["http://b:6066"]
 
 
 def test_what_workers_own_is_told_with_the_next_rebalance() -> None:
