@@ -20,8 +20,8 @@ ASK_SECONDS = 10.0
 Ask = Callable[[Sequence[tuple[int, Action]]], Awaitable[None]]
 """Sends actions, each to its partition. Raises the engine's errors."""
 
-Mend = Callable[[str, Letter], bytes | None]
-"""Returns the value that a letter of that id is to be tried with, None: that of its record. Raises `ApiError`."""
+Mend = Callable[[str, Letter], bytes]
+"""Returns the value that a letter of that id is to be tried with. Raises `ApiError`."""
 
 
 class Deeds:
@@ -32,20 +32,20 @@ class Deeds:
         self._ask = ask
         self._app_id = app_id
 
-    async def ask_for(self, which: Deed, names: Iterable[str], by: str, mend: Mend = lambda _, __: None) -> int:
+    async def ask_for(self, which: Deed, names: Iterable[str], by: str, mend: Mend | None = None) -> int:
         """Ask for a deed; returns for how many letters.
 
         Raises `ApiError`: 409 if it is not possible for one of them, and then none is asked for; 503.
         """
         wanted = list(names)
-        letters = await letters_of(self._reading, frozenset(wanted))
+        letters = await letters_of(self._reading, frozenset(wanted), brief=mend is None)
         hopeless = [name for name in wanted if not is_possible(which, letters.get(name))]
         if hopeless:
             listed = ", ".join(map(shown, hopeless[:10]))
             raise ApiError(409, "not_open", f"{which} is not possible for {listed}: closed, parked, or no letters")
         actions = []
         for name, letter in letters.items():
-            value = mend(name, letter) if which == "redrive" else None
+            value = mend(name, letter) if mend is not None else None
             actions.append((partition_of(name, letter), Action(which, [name], by, now_text(), self._app_id, value)))
         try:
             async with asyncio.timeout(ASK_SECONDS):

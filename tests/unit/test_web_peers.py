@@ -1,6 +1,7 @@
 """Workers that ask each other: an answer is whole or a 503 that says what is missing, in time, and never passed on."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from app.engine.errors import Unusable
 from app.engine.lane import LaneState
 from app.settings import Settings
+from app.views import VIEWS
 from app.web.guard.auth import refuse_if_open
-from app.web.reading.queries import ByKey
+from app.web.reading.queries import KINDS, ByKey
+from app.web.reading.ranking import ByRank
 from tests.unit.web_kit import Cluster, Engine, Node, Program, cluster, serve
 from tools.local_kafka import free_port
 
@@ -178,11 +181,48 @@ async def test_an_address_that_is_none_is_no_error_of_the_server(workers: Cluste
         ('/internal/rows/range?partitions=0&query={"table":"revenue","first":"a","end":"b"}', 400),
         ('/internal/rows/range?partitions=0&query={"table":"revenue","first":"a","end":"b","width":"x"}', 400),
         ('/internal/rows/rank?partitions=0&query={"sort":["orders","x","",false],"after":null,"most":1}', 400),
+        ('/internal/rows/selection?partitions=0&query={"selection":{},"after":"x","most":1}', 400),
+        ("/internal/rows/key?partitions=0&query=" + "[" * 20_000, 400),
     ],
 )
 async def test_a_worker_of_another_version_gets_a_clear_answer(workers: Cluster, path: str, status: int) -> None:
     """Never a 500."""
     assert (await workers.get(path)).status == status
+
+
+@pytest.mark.parametrize("table", VIEWS)
+async def test_every_kind_of_query_can_be_asked_of_every_table(workers: Cluster, table: str) -> None:
+    """Whatever a worker asks, another one is not surprised."""
+    asked: dict[str, dict[str, Any]] = {
+        "key": {"key": "a"},
+        "second-key": {"key": "o1"},
+        "newest": {"prefix": "", "most": 3},
+        "text": {"text": "mug", "most": 3},
+        "range": {"first": "", "end": "~", "width": 3},
+        "selection": {"selection": {}, "after": "", "most": 3},
+        "count": {"now": 1.0},
+        "all": {},
+        "changed": {"most": 3},
+    }
+    assert set(asked) == set(KINDS) - {ByRank.kind}, "each has its line here; rankings refuse what is not sorted"
+    for kind, query in asked.items():
+        path = f"/internal/rows/{kind}?partitions=0,2&query={json.dumps({'table': table, **query})}"
+        async with workers.client.get(workers.urls[0] + path) as response:
+            assert response.status == 200, kind
+
+
+async def test_a_partition_that_is_named_twice_counts_once(workers: Cluster) -> None:
+    """A sum that has a part twice would be wrong."""
+    path = f"{workers.urls[0]}/internal/rows/key?query={MUG}&partitions="
+    async with workers.client.get(path + "0,0,2,2") as twice, workers.client.get(path + "0,2") as once:
+        assert await twice.read() == await once.read() != b""
+
+
+async def test_rows_of_another_version_are_no_answer(workers: Cluster) -> None:
+    """Whoever asked is told so."""
+    async with Program(200, b'[["mug",["of","another","form"]]]') as url:
+        workers.nodes[0].routes = dict(workers.nodes[0].routes) | {1: url}
+        assert f"{url} answered with rows of another version" in await _refused(workers, f"/api/customers/{AT_1}")
 
 
 async def test_a_worker_stops_while_it_waits_for_another() -> None:

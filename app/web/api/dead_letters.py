@@ -70,13 +70,14 @@ def _handler(which: Deed, deeds: Deeds) -> Handler:
         if which == "purge" and asked.set:
             raise ApiError(400, "bad_body", "set: nothing is mended that is purged")
 
-        def mend(name: str, letter: Letter) -> bytes | None:
+        def mend(name: str, letter: Letter) -> bytes:
             try:
-                return mended(letter.value_now, asked.set) if asked.set else None
+                return mended(letter.value_now, asked.set)
             except MendingError as error:
                 raise ApiError(400, "bad_body", f"letter {name}: {error}") from error
 
-        return answer({"deed": which, "asked": await deeds.ask_for(which, asked.ids, asked.by, mend)}, 202)
+        count = await deeds.ask_for(which, asked.ids, asked.by, mend if asked.set else None)
+        return answer({"deed": which, "asked": count}, 202)
 
     return post_deed
 

@@ -36,7 +36,7 @@ def internal_routes(node: Node, own: OwnStatus) -> list[web.RouteDef]:
 
 def _partitions(request: web.Request) -> list[int]:
     try:
-        return [int(partition) for partition in request.query["partitions"].split(",")]
+        return sorted({int(partition) for partition in request.query["partitions"].split(",")})
     except (KeyError, ValueError) as error:
         raise bad_parameter("partitions", "must be numbers with commas between them") from error
 

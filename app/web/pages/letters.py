@@ -85,8 +85,8 @@ def _of_one(deeds: Deeds, deed: Deed) -> Handler:
     async def post(request: web.Request) -> web.Response:
         name, form = request.match_info["id"], await form_of(request)
         value = form.get("value", "")
-        mended = None if not value else value.replace("\r\n", "\n").encode()
-        await deeds.ask_for(deed, [name], BY, lambda _, __: mended)
+        mended = value.replace("\r\n", "\n").encode()
+        await deeds.ask_for(deed, [name], BY, (lambda _, __: mended) if value and deed == "redrive" else None)
         return _back(f"/dead-letters/{name}", deed)
 
     return post

@@ -32,8 +32,10 @@ def search_routes(reading: Reading) -> list[web.RouteDef]:
     """Return the route of the search."""
 
     async def search(request: web.Request) -> web.Response:
-        text = parameters(request, ("q",)).get("q", "").strip()
-        hits = await find(reading, text) if can_be_id(text) else []
+        given = parameters(request, ("q",)).get("q", "")
+        text = given.strip()
+        tried = dict.fromkeys(filter(can_be_id, (text, given)))  # as it is, too: spaces may be a part of an id
+        hits = [hit for each in tried for hit in await find(reading, each)]
         if len(hits) == 1:
             return web.Response(status=303, headers={"Location": hits[0].where})
         return page(rendered("search.html", {"text": text, "hits": hits, "place": "search", "live": None}))
@@ -50,7 +52,7 @@ async def find(reading: Reading, text: str) -> list[Hit]:
         if await _exists(reading, table, text)
     ]
     if is_id(text):
-        hits += [_letter_hit(name) for name in await letters_of(reading, frozenset((text,)))]
+        hits += [_letter_hit(name) for name in await letters_of(reading, frozenset((text,)), brief=True)]
     return hits or [*await _of_event(reading, text), *await _of_letters(reading, text)]
 
 

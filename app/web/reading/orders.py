@@ -5,7 +5,7 @@ from typing import Any
 from app.topics import ORDERS_TABLE
 from app.views import VIEWS, can_be_id
 from app.web.errors import ApiError, bad_parameter, unknown
-from app.web.reading.queries import ByKey, ByPrefix, BySecondKey, Changed
+from app.web.reading.queries import ByKey, BySecondKey, Changed, Newest
 from app.web.reading.whole import Reading, Rows
 from models.errors import shown
 from models.order import order_key
@@ -41,7 +41,7 @@ async def orders_of_id(reading: Reading, order_id: str) -> list[OrderView]:
 async def customer_orders(reading: Reading, customer_id: str, most: int) -> list[OrderView]:
     """Return orders of a customer, at most so many, the one changed last first."""
     prefix = order_key(customer_id, "")
-    return _newest_first(await reading.of_customer(ByPrefix(ORDERS_TABLE, prefix, "updated_at", most), customer_id))
+    return _newest_first(await reading.of_customer(Newest(prefix, most), customer_id))
 
 
 async def recent_orders(reading: Reading, most: int) -> list[OrderView]:

@@ -85,7 +85,7 @@ class OwnStatus:
                 letters, now = table(), time.time()
                 if letters is None:
                     return figures_of((), now)
-                (figures,) = [found async for _, found in CountOf(LETTERS_TABLE, now).select(letters)]
+                (figures,) = [found async for _, found in CountOf(now).select(letters)]
                 return figures
 
             self._counted[rows] = Costly(count)

@@ -3,7 +3,6 @@
 A query is sent from worker to worker as it is, as JSON: see `path`, `written` and `query_from`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
@@ -12,18 +11,24 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from app.delivery.figures import Figures, figures_of, merge
-from app.delivery.selecting import Selection, place_of
+from app.delivery.selecting import Selection, is_id, place_of
 from app.engine.state import TableState
 from app.engine.table import row_decoder
+from app.topics import LETTERS_TABLE, ORDERS_TABLE
 from app.views import VIEWS, TableView
 from app.web.errors import ApiError, bad_parameter
+from app.web.reading.costly import turn
 from app.web.reading.ranking import ByRank
 from models.letters import Letter
 
 SLICE = 2_000
 """Rows looked at before others get their turn: a few ms."""
+
+SLICE_BYTES = 256 << 10
+"""Of encoded rows looked at before others get their turn: some have a hundred bytes, letters may have a megabyte."""
 
 KEYS_SLICE = 20_000
 """Keys looked at before others get their turn."""
@@ -94,26 +99,34 @@ class BySecondKey(_OfTable):
 
 
 @dataclass(frozen=True, slots=True)
-class BySelection(_OfTable):
-    """The letters of a selection that come after one of them (its id; "": from the first on), at most so many."""
+class BySelection:
+    """The letters of a selection that come after one of them (its id; "": from the first on), at most so many.
+
+    `brief` ones lack what may be large: the record's value and headers, and the mended value.
+    """
 
     selection: Selection
     after: str
     most: int
+    brief: bool = False
 
     kind: ClassVar[str] = "selection"
+    table: ClassVar[str] = LETTERS_TABLE
+    view: ClassVar[TableView] = VIEWS[LETTERS_TABLE]
+
+    def __post_init__(self) -> None:
+        if self.after and not is_id(self.after):
+            raise ValueError(f"{self.after!r} is not the id of a letter")
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Letter]]:
         """Yield the letters, in the order of their records."""
         after = place_of(self.after) if self.after else (-1, -1)
         found: dict[str, Letter] = {}
         encoded, ids = rows.encoded, self.selection.ids
-        named = [(key, encoded[key]) for key in ids if key in encoded] if ids else list(encoded.items())
-        for count, (key, row) in enumerate(named, 1):
-            if place_of(key) > after and self.selection.matches(key, letter := rows.decode(row)):
-                found[key] = letter
-            if not count % SLICE:
-                await asyncio.sleep(0)
+        async for some in _slices({key: encoded[key] for key in ids if key in encoded} if ids else encoded):
+            for key, row in some:
+                if place_of(key) > after and self.selection.matches(key, letter := rows.decode(row)):
+                    found[key] = replace(letter, value=None, mended=None, headers=()) if self.brief else letter
         for key in nsmallest(self.most, found, key=place_of):
             yield key, found[key]
 
@@ -126,13 +139,14 @@ class AllRows(_OfTable):
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield them; all as of one moment."""
+        await turn()
         named = list(rows.encoded.items())
         if len(named) > MAX_ROWS:
             raise ApiError(400, "too_many_rows", f"the table has more than {MAX_ROWS:,} rows: it cannot be listed")
         for count, (key, row) in enumerate(named, 1):
             yield key, rows.decode(row)
             if not count % SLICE:
-                await asyncio.sleep(0)
+                await turn()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,29 +166,31 @@ class Changed(_OfTable):
 
 
 @dataclass(frozen=True, slots=True)
-class ByPrefix(_OfTable):
-    """The rows whose keys begin with a text: at most so many, those with the greatest values in the field `by`."""
+class Newest:
+    """The orders whose keys begin with a text, at most so many: those that changed last."""
 
     prefix: str
-    by: str
     most: int
 
-    kind: ClassVar[str] = "prefix"
+    kind: ClassVar[str] = "newest"
+    table: ClassVar[str] = ORDERS_TABLE
+    view: ClassVar[TableView] = VIEWS[ORDERS_TABLE]
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield them."""
+        await turn()
         keys, prefix = list(rows.encoded), self.prefix
         found: list[str] = []
         for start in range(0, len(keys), KEYS_SLICE):
             found += [key for key in keys[start : start + KEYS_SLICE] if key.startswith(prefix)]
-            await asyncio.sleep(0)
-        greatest: list[tuple[Any, str]] = []
+            await turn()
+        newest: list[tuple[str, str]] = []
         for start in range(0, len(found), SLICE):
             rows_now = ((key, rows.get(key)) for key in found[start : start + SLICE])
-            named = ((getattr(row, self.by), key) for key, row in rows_now if row is not None)
-            greatest = nlargest(self.most, chain(greatest, named))
-            await asyncio.sleep(0)
-        for _, key in greatest:
+            named = ((row.updated_at, key) for key, row in rows_now if row is not None)
+            newest = nlargest(self.most, chain(newest, named))
+            await turn()
+        for _, key in newest:
             row = rows.get(key)
             if row is not None:
                 yield key, row
@@ -192,15 +208,13 @@ class ByText(_OfTable):
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Any]]:
         """Yield them."""
         needle, found = msgspec.json.encode(self.text), 0
-        named = list(rows.encoded.items())
-        for start in range(0, len(named), SLICE):
-            for key, row in named[start : start + SLICE]:
+        async for some in _slices(rows.encoded):
+            for key, row in some:
                 if needle in row:
                     found += 1
                     yield key, rows.decode(row)
                     if found == self.most:
                         return
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +231,7 @@ class ByRange(_OfTable):
         """Yield the sums, with the common beginning of their keys; all as of one moment, however long it takes."""
         view = VIEWS[self.table]
         first, end, width, add = self.first, self.end, self.width, view.add
+        await turn()
         keys, encoded = list(rows.encoded), list(rows.encoded.values())
         sums: dict[str, Any] = {}
         for start in range(0, len(keys), SLICE):
@@ -226,9 +241,27 @@ class ByRange(_OfTable):
                     add(sums, key[:width], view.decode(row))
             if len(sums) > MAX_SUMS:
                 raise too_many_sums()
-            await asyncio.sleep(0)
+            await turn()
         for key, row in sums.items():
             yield key, row
+
+
+async def _slices(encoded: Mapping[str, bytes]) -> AsyncIterator[list[tuple[str, bytes]]]:
+    """Yield rows, so many at a time that others need not wait for more than a few ms."""
+    await turn()
+    some: list[tuple[str, bytes]] = []
+    size = 0
+    for key in list(encoded):
+        row = encoded.get(key)
+        if row is None:  # it has gone meanwhile
+            continue
+        some.append((key, row))
+        size += len(row)
+        if size > SLICE_BYTES or len(some) == SLICE:
+            yield some
+            some, size = [], 0
+            await turn()
+    yield some
 
 
 def _not_shown(_key: str, _row: Figures) -> dict[str, Any]:
@@ -239,21 +272,18 @@ def _not_shown(_key: str, _row: Figures) -> dict[str, Any]:
 class CountOf:
     """How many letters of each kind there are at `now`, in one row."""
 
-    table: str
     now: float
 
     kind: ClassVar[str] = "count"
+    table: ClassVar[str] = LETTERS_TABLE
     key: ClassVar[str] = "letters"
     view: ClassVar[TableView] = TableView(row_decoder(Figures), _not_shown, merge)
 
     async def select(self, rows: TableState) -> AsyncIterator[tuple[str, Figures]]:
         """Yield the counts of a partition."""
         found = figures_of((), self.now)
-        encoded = list(rows.encoded.values())
-        for start in range(0, len(encoded), SLICE):
-            letters = map(rows.decode, encoded[start : start + SLICE])
-            found = merge(found, figures_of(letters, self.now))
-            await asyncio.sleep(0)
+        async for some in _slices(rows.encoded):
+            found = merge(found, figures_of((rows.decode(row) for _, row in some), self.now))
         yield self.key, found
 
 
@@ -265,7 +295,7 @@ def too_many_sums() -> ApiError:
 KINDS: Mapping[str, type[Any]] = MappingProxyType(
     {
         each.kind: each
-        for each in (ByKey, BySecondKey, ByPrefix, ByText, ByRange, ByRank, BySelection, CountOf, AllRows, Changed)
+        for each in (ByKey, BySecondKey, Newest, ByText, ByRange, ByRank, BySelection, CountOf, AllRows, Changed)
     }
 )
 """What can be asked, by its kind."""
@@ -288,7 +318,7 @@ def query_from(kind: str, text: str) -> Query:
         raise ApiError(404, "not_found", "there is no such kind of query; do the workers run the same version?")
     try:
         query: Query = msgspec.json.decode(text, type=wanted)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_parameter("query", "must be as this version writes it") from error
     if query.table not in VIEWS:
         raise ApiError(404, "not_found", "there is no such table; do the workers run the same version?")

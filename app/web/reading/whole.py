@@ -83,7 +83,10 @@ class Reading:
         decode = query.view.decode
         rows: Rows = {}
         async for some in self._peers.rows(url, query, partitions):
-            rows.update((key, decode(row)) for key, row in some)
+            try:
+                rows.update((key, decode(row)) for key, row in some)
+            except ValueError as error:
+                raise NoAnswer(f"{url} answered with rows of another version") from error
             await asyncio.sleep(0)
         return rows
 
