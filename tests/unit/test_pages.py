@@ -669,7 +669,10 @@ def test_a_line_stays_in_its_frame(values: list[float]) -> None:
         ([event("created", "o", "c", total_amount="0.00")], "0.00 GBP"),
         ([event("created", "o", "c", total_amount="5", currency="JPY")], "5 JPY"),
         (
-            [event("created", "o", "c"), event("cancelled", "o", "c", timestamp="2026-12-24T00:00:00Z")],
+            [
+                event("created", "o", "c", timestamp="2024-12-23T00:00:00Z"),
+                event("cancelled", "o", "c", timestamp="2024-12-24T00:00:00Z"),
+            ],
             "-20.00",
         ),
         ([event("created", "o", "c", timestamp="1970-01-01T00:00:00Z")], "1970-01-01"),
@@ -695,6 +698,17 @@ async def test_revenue_is_drawn_whatever_there_was(events: list[dict[str, Any]],
         await look(workers, "/")
         async with streamed(workers, "/live/revenue") as changes:
             assert await anext(changes)
+
+
+async def test_an_order_of_a_day_to_come_hides_no_other() -> None:
+    """A sender's clock was wrong: what came lately is drawn all the same, and what is to come where it is asked for."""
+    events = [event("created", "a", "c"), event("created", "b", "c", timestamp="9998-12-31T23:59:59Z")]
+    async with cluster(events) as workers:
+        for path in ("/revenue", "/revenue?step=1d"):  # the dashboard draws the same
+            page = await look(workers, path)
+            assert "2026-11-21" in page.shown, path
+            assert "9998" not in page.shown, path
+        assert "9998-12-31" in (await look(workers, "/revenue?from=2026-01-01T00:00:00Z")).shown
 
 
 async def test_a_long_time_is_cut_and_says_so() -> None:

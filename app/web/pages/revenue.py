@@ -52,20 +52,24 @@ class Shop:
     async def lately(self, currency: str = "", step: str = "") -> Course | None:
         """Return the last buckets in which there was revenue; None: there was none yet. Raises `ApiError`.
 
+        Those of days that are still to come, of a sender whose clock is wrong, are left out unless there are no others.
         Without a currency that of most orders is taken, without a step the finest with which a chart shows all.
         """
         currencies = await self.currencies()
         if not currencies:
             return None
         currency = currency or currencies[0]
-        days = await self._days_of(currency)
+        known, tomorrow = await self._days_of(currency), datetime.now(UTC) + timedelta(days=1)
+        days = [day for day in known if day <= tomorrow.date().isoformat()] or known
         if not days:
             return Course(currency, step or "1d", bar_chart([]), [], 0)
         chosen = step or ("1d" if len(days) > FEW else "1h")
-        start = datetime.fromisoformat(days[-1]).replace(tzinfo=UTC) - timedelta(days=DAYS[chosen] - 1)
-        found = course(currency, chosen, await revenue_sums(self._reading, currency, start, None, chosen))
+        last = datetime.fromisoformat(days[-1]).replace(tzinfo=UTC)
+        start = last - timedelta(days=DAYS[chosen] - 1)
+        end = None if days == known else last + timedelta(days=1)
+        found = course(currency, chosen, await revenue_sums(self._reading, currency, start, end, chosen))
         if not step and chosen == "1h" and len(found.buckets) <= FEW:
-            return course(currency, "1m", await revenue_sums(self._reading, currency, start, None, "1m"))
+            return course(currency, "1m", await revenue_sums(self._reading, currency, start, end, "1m"))
         return found
 
     async def _days_of(self, currency: str) -> list[str]:
