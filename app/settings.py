@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         """Scheme and hosts of the broker: what may be printed of its address."""
         return without_credentials(self.broker)
 
+    @field_validator("web_token")
+    @classmethod
+    def _without_spaces(cls, token: SecretStr | None) -> SecretStr | None:
+        """A line end that came from a file is no part of it: no header could bring it."""
+        if token is not None and not token.get_secret_value().strip():
+            raise PydanticCustomError("web_token", "must not be blank")
+        return None if token is None else SecretStr(token.get_secret_value().strip())
+
     @field_validator("web_url")
     @classmethod
     def _is_web_address(cls, url: str | None) -> str | None:

@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import faust
-from aiohttp.web import AppRunner
 from faust.app.base import BootStrategy
-from faust.web.drivers.aiohttp import Web
 
 from app.engine.broker import Broker
 from app.engine.clock import Clock
@@ -18,6 +16,7 @@ from app.engine.observer import Observer
 from app.engine.table import Table
 from app.runtime.agent import StepAgent
 from app.runtime.tables import StepTable, StepTableManager
+from app.runtime.web import QuietWeb
 from app.runtime.worker import StepWorker
 from app.settings import Settings
 from app.topics import topics_for
@@ -26,42 +25,6 @@ log = logging.getLogger(__name__)
 
 PROBE_BYTES = 64 << 10
 """What the data folder must have room for at start."""
-
-
-class QuietWeb(Web):
-    """Faust's web server without its own pages, which show all state to anybody."""
-
-    default_blueprints = ()
-    production_blueprints = ()
-    debug_blueprints = ()
-    optional_blueprints = ()
-
-    def __init__(self, app: Any, **kwargs: Any) -> None:
-        super().__init__(app, **kwargs)
-        # A stop waits for answers under way, but not for clients that read them slowly; and addresses hold ids.
-        self._runner = AppRunner(self.web_app, access_log=None, shutdown_timeout=0.5, max_line_size=64 << 10)
-        self._starting = False
-
-    async def start_server(self) -> None:
-        """Listen; raises `Unusable` if that cannot be done there."""
-        try:
-            await super().start_server()
-        except OSError as error:
-            where = f"{self.app.conf.web_bind}:{self.app.conf.web_port}"
-            raise Unusable(
-                f"the web server cannot listen on {where} ({error.strerror or error}); "
-                "choose another ORDERS_WEB_PORT (or --web-port) or ORDERS_WEB_HOST"
-            ) from error
-
-    async def on_start(self) -> None:
-        """Put the routes in place; only now is it known, from the command line too, which port this is."""
-        self._starting = True
-        await super().on_start()
-
-    def init_server(self) -> None:
-        """Do nothing while the command line is still being read, which is when Faust calls this first."""
-        if self._starting:
-            super().init_server()
 
 
 class Boot(BootStrategy):

@@ -99,7 +99,6 @@ class StepWorker(Worker):
         super().on_setup_root_logger(logger, level)
         if level > logging.DEBUG:
             logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-            logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a stack for each broken request
             for library in ("faust", "mode"):
                 logging.getLogger(library).setLevel(max(level, logging.WARNING))
 

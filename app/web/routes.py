@@ -33,10 +33,12 @@ HEADERS = {
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
+    "Server": "orderflow",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer: nothing is loaded from elsewhere, no script stands in a page, no other page shows one of ours."""
+"""Of every answer: nothing is loaded from elsewhere, no script stands in a page, no other page shows one of ours, and
+nobody is told the versions of libraries."""
 
 
 def add_web(

@@ -16,9 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from app.engine.table import encode_row
+from app.runtime.web import SERVER
 from app.settings import Settings
 from app.topics import LETTERS_TABLE
 from app.web.guard import limits
@@ -26,6 +28,7 @@ from app.web.guard.auth import SESSION_COOKIE, WRONG_AT_ONCE, WRONG_PER_SECOND
 from app.web.guard.forms import MOST_FIELDS
 from app.web.guard.limits import MOST_CLIENTS, Allowance, client_of
 from app.web.guard.paths import MOST_PARTS
+from app.web.keys import session_key, worker_key
 from app.web.routes import HEADERS, add_web
 from tests.unit import web_kit
 from tests.unit.test_web_letters import letter
@@ -54,7 +57,7 @@ PAGES = ["/", "/orders", "/orders/o1", "/customers", "/customers/c9", "/products
 PAGES += ["/dead-letters", "/dead-letters/0-0", "/search?q=c9"]
 APIS = ["/api/orders/o1", "/api/customers", "/api/customers/c9", "/api/products/mug", "/api/revenue?currency=GBP"]
 APIS += ["/api/orders", "/api/dead-letters", "/api/dead-letters/0-0", "/api/dead-letters/stats", "/api/status"]
-INSIDE = ["/internal/status", "/metrics"]
+INSIDE = ["/metrics"]
 STREAMS = ["/live/", "/live/customers", "/live/dead-letters/0-0"]
 
 
@@ -153,10 +156,81 @@ async def test_everything_needs_the_token_but_probes_style_and_the_login(guarded
     """In a header, by whoever has it; everything is answered with it."""
     for path in [*PAGES, *APIS, *INSIDE, *STREAMS[1:]]:
         assert (await ask(guarded, path)).status == 401, path
+        assert "Python" not in (await ask(guarded, path)).headers["Server"], path
         if path not in STREAMS:
             assert (await ask(guarded, path, headers=BEARER)).status in {200, 303}, path
     for path in ["/healthz", "/readyz", "/login", "/static/style.css", "/static/live.js"]:
         assert (await ask(guarded, path)).status == 200, path
+
+
+async def test_workers_have_a_key_of_their_own(guarded: Cluster) -> None:
+    """It is good for what workers ask each other alone; the token and a session are not. Reading may be open or not."""
+    key = worker_key(SecretStr(TOKEN))
+    inside = {"Authorization": f"Bearer {key}"}
+    session = {"Cookie": await logged_in(guarded)}
+    for headers, status in ((inside, 200), (BEARER, 401), (session, 401), (NONE, 401)):
+        assert (await ask(guarded, "/internal/status", headers=headers)).status == status
+    assert (await ask(guarded, "/api/status", headers=inside)).status == 401
+    assert TOKEN not in key
+    async with cluster(EVENTS, web_token=TOKEN, web_open_reading=True) as open_workers:
+        assert (await ask(open_workers, "/internal/status")).status == 401
+        assert (await ask(open_workers, "/internal/status", headers=inside)).status == 200
+
+
+async def test_whoever_guesses_shuts_out_no_worker(guarded: Cluster) -> None:
+    """Even from the same address: behind a proxy all have one."""
+    guess = {"Authorization": "Bearer guess"}
+    assert {(await ask(guarded, "/api/status", headers=guess)).status for _ in range(2 * WRONG_AT_ONCE)} == {401, 429}
+    session = {"Cookie": f"{SESSION_COOKIE}={session_key(SecretStr(TOKEN))}"}
+    assert (await ask(guarded, "/api/products/mug", headers=session)).status == 200  # which asks the other worker too
+
+
+@pytest.mark.parametrize("value", [f"{TOKEN}\n", f"  {TOKEN}\r\n"])
+async def test_a_line_end_is_no_part_of_the_token(value: str) -> None:
+    """A file has one at its end, and no header can bring it."""
+    async with cluster(EVENTS, web_token=value) as workers:
+        assert (await ask(workers, "/api/products/mug", headers=BEARER)).status == 200
+
+
+def test_a_blank_token_is_none() -> None:
+    """Whoever set it meant something else."""
+    with pytest.raises(ValidationError, match="must not be blank"):
+        Settings(web_token=SecretStr(" \n"))
+
+
+@pytest.mark.parametrize(("origin", "secure"), [("https://shop.example", True), ("http://localhost", False)])
+async def test_a_session_of_an_encrypted_page_is_never_sent_in_clear(origin: str, secure: bool) -> None:
+    """Also where a proxy does the encryption."""
+    async with cluster(EVENTS, web_token=TOKEN, web_allowed_hosts="shop.example") as workers:
+        headers = {"Origin": origin, "Host": origin.partition("//")[2]}
+        reply = await post_form(workers, "/login", {"token": TOKEN}, headers=headers)
+        assert reply.status == 303
+        assert ("Secure" in reply.headers["Set-Cookie"]) is secure
+
+
+async def test_a_request_that_cannot_be_read_is_not_logged(guarded: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    """Its line may hold the token, or an id: at no level."""
+    caplog.set_level(logging.DEBUG)
+    head = await send(guarded, b"GET /secret-id HTTP/1.1\r\nHost: localhost\r\nAuthorization Bearer s3cret\r\n\r\n")
+    assert b" 400 " in head.splitlines()[0]
+    assert "s3cret" not in caplog.text
+    assert "secret-id" not in caplog.text
+
+
+async def test_whoever_sends_no_whole_request_loses_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing at all, or half of its headers, a byte now and then."""
+    monkeypatch.setattr(web_kit, "SERVER", {**SERVER, "keepalive_timeout": 0.3})
+    async with cluster(EVENTS, workers=1) as workers:
+        for start in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "):
+            reader, writer = await asyncio.open_connection("127.0.0.1", URL(workers.urls[0]).port)
+            writer.write(start)
+            closed = asyncio.create_task(reader.read())
+            async with asyncio.timeout(10):
+                while not closed.done():
+                    if start:
+                        writer.write(b"a")
+                    await asyncio.wait([closed], timeout=0.05)
+            writer.close()
 
 
 @pytest.mark.parametrize(

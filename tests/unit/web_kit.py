@@ -17,6 +17,7 @@ from app.engine.lane import LaneState
 from app.engine.state import PartitionState
 from app.engine.table import encode_row
 from app.metrics import Metrics
+from app.runtime.web import SERVER
 from app.settings import Settings
 from app.tables import TABLES
 from app.topics import ORDERS_TABLE, OUTCOMES_TABLE, Topics, partition_of, topics_for
@@ -164,7 +165,7 @@ async def cluster(
 async def serve(running: Cluster, node: Node, seconds: float) -> str:
     """Start the web server of a worker as Faust does; returns its address."""
     web_app = web.Application()
-    runner = web.AppRunner(web_app, shutdown_timeout=0.5, max_line_size=64 << 10)
+    runner = web.AppRunner(web_app, **SERVER)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     add_web(web_app, node, url, node.ask, Metrics(), seconds)

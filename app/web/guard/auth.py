@@ -1,10 +1,9 @@
 """Who may ask: everybody, or whoever brings the token of ORDERS_WEB_TOKEN, in a header or as a browser's session.
 
-A session is a cookie that only somebody who knew the token can have: a keyed hash under it. It ends with the token.
+Workers bring each other a key of their own (`app.web.keys`), so that nobody who guesses tokens can shut them out.
 """
 
 import hmac
-from hashlib import sha256
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -14,6 +13,7 @@ from app.settings import Settings
 from app.web.errors import ApiError
 from app.web.guard.hosts import PROBES, READING, is_loopback
 from app.web.guard.limits import INTERNAL, Allowance, client_of, too_many
+from app.web.keys import encoded, session_key, worker_key
 
 OPEN_PATHS = PROBES | {"/login"}
 """What needs no token."""
@@ -34,7 +34,9 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         token = settings.web_token
         self.needed = token is not None
-        self._token = _encoded(token.get_secret_value()) if token is not None else b""
+        self._token = encoded(token.get_secret_value()) if token is not None else b""
+        self.session = session_key(token) if token is not None else ""
+        self._worker = worker_key(token) if token is not None else ""
         self._open_reading = settings.web_open_reading
         self._wrong = Allowance(WRONG_PER_SECOND, WRONG_AT_ONCE)
 
@@ -43,21 +45,19 @@ class Tokens:
         wait = self._wrong.left(client)
         if wait:
             raise too_many(wait, "wrong tokens")
-        right = _same(_encoded(given.strip()), self._token)
+        right = _same(given.strip(), self._token)
         if not right:
             self._wrong.take(client)
         return right
-
-    def session(self) -> str:
-        """Return what a browser keeps once the token was given."""
-        return hmac.new(self._token, b"orderflow session", sha256).hexdigest()
 
     def may(self, request: web.Request) -> bool:
         """Whether a request may have what it asks for."""
         path = request.path
         if not self.needed or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return True
-        if self._open_reading and request.method in READING and not path.startswith(INTERNAL):
+        if path.startswith(INTERNAL):
+            return _same(_bearer(request), self._worker.encode())
+        if self._open_reading and request.method in READING:
             return True
         return self.is_known(request)
 
@@ -65,21 +65,23 @@ class Tokens:
         """Whether a request brings the token, or a session."""
         if not self.needed:
             return True
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.is_right(given, client_of(request))
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        return _same(_encoded(cookie), self.session().encode())
+        given = _bearer(request)
+        return self.is_right(given, client_of(request)) if given else self.has_session(request)
+
+    def has_session(self, request: web.Request) -> bool:
+        """Whether a browser has given the token."""
+        return self.needed and _same(request.cookies.get(SESSION_COOKIE, ""), self.session.encode())
 
 
-def _encoded(text: str) -> bytes:
-    """Return any text as bytes: whoever guesses sends what is none, too."""
-    return text.encode("utf-8", "surrogatepass")
+def _bearer(request: web.Request) -> str:
+    """Return what follows "Bearer" in the header Authorization; "": there is none."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return given if scheme.lower() == "bearer" else ""
 
 
-def _same(a: bytes, b: bytes) -> bool:
+def _same(given: str, right: bytes) -> bool:
     """Compare in constant time: how long it takes must not tell how much of a guess was right."""
-    return hmac.compare_digest(a, b)
+    return hmac.compare_digest(encoded(given), right)
 
 
 def token_check(tokens: Tokens) -> Middleware:

@@ -14,12 +14,12 @@ MOST_BYTES = 16 << 10
 def login_routes(tokens: Tokens) -> list[web.RouteDef]:
     """Return the routes of the log-in."""
 
-    def form(following: str, *, wrong: bool) -> web.Response:
-        context = {"following": following, "wrong": wrong, "needed": tokens.needed, "place": None, "live": None}
-        return page(rendered("login.html", context), 401 if wrong else 200)
+    def form(following: str, *, known: bool = False, wrong: bool = False) -> web.Response:
+        shown = {"following": following, "needed": tokens.needed, "known": known, "wrong": wrong}
+        return page(rendered("login.html", {**shown, "place": None, "live": None}), 401 if wrong else 200)
 
     async def get_login(request: web.Request) -> web.Response:
-        return form(_local(request.query.get("next", "/")), wrong=False)
+        return form(_local(request.query.get("next", "/")), known=tokens.has_session(request))
 
     async def post_login(request: web.Request) -> web.Response:
         given = await form_of(request, MOST_BYTES)
@@ -30,12 +30,12 @@ def login_routes(tokens: Tokens) -> list[web.RouteDef]:
         if tokens.needed:
             response.set_cookie(
                 SESSION_COOKIE,
-                tokens.session(),
+                tokens.session,
                 max_age=SESSION_SECONDS,
                 path="/",
                 httponly=True,
                 samesite="Strict",
-                secure=request.secure,
+                secure=request.headers.get("Origin", "").startswith("https:"),  # also where a proxy does TLS
             )
         return response
 

@@ -12,6 +12,7 @@ from yarl import URL
 from app.settings import Settings
 from app.topics import Topics
 from app.web.errors import ApiError
+from app.web.keys import worker_key
 from app.web.reading.queries import Query, path, written
 
 ROWS_TYPE = "application/x-ndjson"
@@ -33,7 +34,7 @@ class Peers:
     def __init__(self, settings: Settings, topics: Topics) -> None:
         self._headers = {APPLICATION_HEADER: topics.state}
         if settings.web_token is not None:
-            self._headers["Authorization"] = f"Bearer {settings.web_token.get_secret_value()}"
+            self._headers["Authorization"] = f"Bearer {worker_key(settings.web_token)}"
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
