@@ -33,7 +33,7 @@ kafka: $(READY) ## start a Kafka broker for development on 127.0.0.1:9092, until
 	@$(BIN)/python -m tools.local_kafka $(ARGS)
 
 test: $(READY) ## run the tests that this machine can run (those that take minutes excepted)
-	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 acceptance: $(READY) ## run the tests that take minutes: every broker, workers and brokers killed, odd servers
 	$(BIN)/python -m pytest -m long $(ARGS)

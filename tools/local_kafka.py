@@ -33,11 +33,16 @@ appender.out.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
 """
 
 
+SHORTLY = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+"""Options of a Java that ends soon: compiling well, and collecting at leisure, would cost more than they save."""
+
+
 class LocalKafka(BrokerProcess):
     """One KRaft node, broker and controller in one, that keeps everything in `folder` (data, configuration, log).
 
     `port` is that of the open listener; without it a free one is chosen, and kept over restarts. `security` adds
-    listeners with logins or TLS on free ports (see `address`). `properties` wins over our own; `heap` is Java's -Xmx.
+    listeners with logins or TLS on free ports (see `address`). `properties` wins over our own; `heap` is Java's -Xmx
+    for a broker that has work to do: without it, it is one that starts fast and lives shortly.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class LocalKafka(BrokerProcess):
         port: int | None = None,
         security: Security | None = None,
         properties: Mapping[str, str] | None = None,
-        heap: str = "512m",
+        heap: str | None = None,
     ) -> None:
         self.folder = folder.resolve()
         super().__init__(port or free_port(), self.folder / "broker.log")
@@ -76,8 +81,9 @@ class LocalKafka(BrokerProcess):
         log4j.write_text(LOG4J)
         options = [f"-Dlog4j2.configurationFile={log4j}", f"-Djava.io.tmpdir={self.folder}", "-cp", f"{jars}/*"]
         if not (data / "meta.properties").exists():
-            self._format([java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *options], config)
-        return [java, f"-Xmx{self._heap}", "-XX:+ExitOnOutOfMemoryError", *options, "kafka.Kafka", str(config)]
+            self._format([java, *SHORTLY, *options], config)
+        size = [f"-Xmx{self._heap}"] if self._heap else ["-Xmx512m", *SHORTLY]
+        return [java, *size, "-XX:+ExitOnOutOfMemoryError", *options, "kafka.Kafka", str(config)]
 
     def _format(self, java: list[str], config: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")

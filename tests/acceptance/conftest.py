@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.acceptance.scene import Scene
-from tests.contract.brokers.every import BROKERS, Servers
+from tests.contract.brokers.every import Servers, over
 
-PARAMS = [name if name != "redis" else pytest.param(name, marks=pytest.mark.long) for name in BROKERS]
+PARAMS = over(long=["redis"])
+"""On which brokers a test plays. Of those that take half a minute, `make test` plays each on one of them."""
 """A Redis server differs from the embedded one in how it is reached only: for the short tests that one will do."""
 
 

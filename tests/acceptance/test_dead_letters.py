@@ -13,6 +13,7 @@ from app.sources.samples import sample_events
 from tests.acceptance.conftest import NewScene
 from tests.acceptance.judge import judge
 from tests.acceptance.scene import PARTITIONS, Scene
+from tests.contract.brokers.every import over
 from tests.fraud_server import FraudServer
 from tests.oracle_events import partition_of
 from tests.waiting import wait_until
@@ -65,6 +66,7 @@ def created(customer: str, order: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize("new_scene", over(long=["redis", "kafka"]), indirect=True)
 def test_an_event_that_fails_every_time_is_a_letter_with_its_history(new_scene: NewScene, fraud: FraudServer) -> None:
     """And once the service answers again, it is sent through by hand; what came after it follows."""
     settings = {"check": "tests.apps.fraud:check", "retry_attempts": 3, "retry_longest": 0.5}
@@ -95,6 +97,7 @@ def test_an_event_that_fails_every_time_is_a_letter_with_its_history(new_scene: 
     assert {each["state"] for each in its_letters("--all")} == {"resolved"}
 
 
+@pytest.mark.parametrize("scene", over(long=["redis", "kafka"]), indirect=True)
 @pytest.mark.parametrize("size", [1_000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_a_burst_of_bad_events_is_worked_off_and_nothing_is_lost(scene: Scene, size: int) -> None:
     """The lag rises and falls to nothing; every bad event is a letter, every good one counts; figures say so."""
@@ -122,6 +125,7 @@ def test_a_burst_of_bad_events_is_worked_off_and_nothing_is_lost(scene: Scene, s
     assert told["oldest_open_seconds"] > 0
 
 
+@pytest.mark.parametrize("new_scene", over(long=["redis", "kafka"]), indirect=True)
 def test_a_worker_that_is_killed_within_a_check_costs_nothing(new_scene: NewScene, fraud: FraudServer) -> None:
     """The event is checked again by who takes over, and counts once; those behind it and beside it too."""
     scene = new_scene({"check": "tests.apps.fraud:check", "check_timeout": 60}, {"FRAUD_URL": fraud.url})

@@ -5,11 +5,13 @@ import pytest
 from app.sources.samples import sample_events
 from tests.acceptance.judge import judge
 from tests.acceptance.scene import PARTITIONS, Scene
+from tests.contract.brokers.every import over
 
 MISPLACED = 0.01
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("scene", over(long=["embedded", "redis"]), indirect=True)
 def test_a_crash_of_a_worker_leaves_no_trace(scene: Scene) -> None:
     """A SIGKILL while events of every kind come in; the other one takes over, the first one comes back."""
     first, second = scene.start_workers(2)
@@ -97,6 +99,7 @@ def test_a_crash_of_the_broker_leaves_no_trace(own_scene: Scene) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("scene", over(long=["redis", "kafka"]), indirect=True)
 def test_a_clean_stop_is_quick_and_loses_nothing(scene: Scene) -> None:
     """SIGTERM under load: gone within 3 s, what it had is committed, and another goes on without a time-out."""
     first, second = scene.start_workers(2)

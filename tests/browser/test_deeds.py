@@ -111,6 +111,7 @@ def test_letters_are_chosen_by_boxes(site: Site, visitor: Visitor, refused: Path
     assert [site.letter_of(order)["state"] for order in orders] == ["resolved", "resolved", "purged", "dead"]
 
 
+@pytest.mark.long
 def test_the_next_page_asks_for_nothing(site: Site, visitor: Visitor) -> None:
     """Only the page that a deed leads to says that it was asked for."""
     for number in range(2):
@@ -122,6 +123,7 @@ def test_the_next_page_asks_for_nothing(site: Site, visitor: Visitor) -> None:
     expect(page.locator("main")).not_to_contain_text("Asked for")
 
 
+@pytest.mark.long
 def test_nothing_chosen_is_told(site: Site, visitor: Visitor) -> None:
     """So is what has been closed by somebody else meanwhile: nothing is asked for."""
     visitor.expect("status of (400|409)")

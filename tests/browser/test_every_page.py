@@ -81,6 +81,7 @@ def test_screen_readers_find_their_way(looks: dict[str, Look]) -> None:
     assert len({look.title for look in looks.values()}) > len(looks) / 2
 
 
+@pytest.mark.long
 def test_the_focus_can_be_seen(site: Site, visitor: Visitor, pages: Pages) -> None:
     """Whoever goes through a page by the Tab key sees where he is, and comes by everything that can be clicked."""
     for name in ("dashboard", "letters", "letter"):
@@ -128,6 +129,7 @@ def test_a_letter_is_redriven_without_a_script(site: Site, visitor: Visitor) -> 
     expect(page.locator("h1")).to_have_text("Order o-no-script created")
 
 
+@pytest.mark.long
 def test_the_dashboard_loads_itself_again_without_a_script(site: Site, visitor: Visitor) -> None:
     """Every few seconds, so that it is up to date."""
     page = visitor.open("/", java_script_enabled=False)

@@ -58,6 +58,7 @@ def test_the_dashboard_follows_what_happens(site: Site, flow: None, visitor: Vis
     assert is_marked(page)
 
 
+@pytest.mark.long
 def test_the_focus_stays_where_it_is(site: Site, flow: None, visitor: Visitor) -> None:
     """Whoever goes through a page by keyboard is not thrown back to its beginning by each change."""
     page = visitor.open("/")
@@ -68,6 +69,7 @@ def test_the_focus_stays_where_it_is(site: Site, flow: None, visitor: Visitor) -
     expect(link).to_be_focused()
 
 
+@pytest.mark.long
 def test_a_table_stays_where_it_was_scrolled_to(site: Site, flow: None, visitor: Visitor) -> None:
     """On a phone, where tables are wider than the screen."""
     page = visitor.open("/", viewport=PHONE)
@@ -78,6 +80,7 @@ def test_a_table_stays_where_it_was_scrolled_to(site: Site, flow: None, visitor:
     assert table.evaluate("part => [part.scrollLeft, window.scrollY]") == [60, 400]
 
 
+@pytest.mark.long
 def test_the_sign_speaks_only_when_it_changes(site: Site, flow: None, visitor: Visitor) -> None:
     """A screen reader reads it out: once for "live", not with every figure."""
     page = visitor.open("/")
@@ -121,6 +124,7 @@ def test_what_was_chosen_stays_chosen(site: Site, visitor: Visitor) -> None:
     expect(page.locator("tbody tr")).to_have_count(2)
 
 
+@pytest.mark.long
 def test_a_page_that_nobody_sees_asks_for_nothing(site: Site, visitor: Visitor) -> None:
     """In the background it gives its connection back; it is up to date again once somebody looks at it."""
     page, quiet = visitor.open("/"), visitor.open("/dead-letters?customer_id=c-nobody")

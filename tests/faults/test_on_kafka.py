@@ -1,4 +1,4 @@
-"""What takes a Kafka in every run of the tests: a short run of the harness, and a defect that only Kafka can have."""
+"""The harness on a lone Kafka: a defect that only Kafka can have, in every run of the tests, and a short run."""
 
 from pathlib import Path
 
@@ -19,6 +19,7 @@ def test_it_is_caught(name: str, running: Running, tmp_path: Path) -> None:
     assert_caught(name, running("kafka"), tmp_path)
 
 
+@pytest.mark.long
 def test_a_short_run_is_exact(running: Running, tmp_path: Path) -> None:
     """Ten seconds of moves drawn at random."""
     assert_exact(running("kafka"), tmp_path)

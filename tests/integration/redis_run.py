@@ -1,6 +1,7 @@
 """Real workers that count what a shop sends while something happens to their server, and whether they counted right."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,11 +30,15 @@ class Run:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start the workers and wait until everything is claimed."""
+        """Start the workers and wait until everything is claimed, and each of them has its share."""
         for _ in range(self._count):
             self.start_worker()
         wait_until(lambda: self.claimed(self.settings.partitions), 20, "every partition to be claimed", self.output)
+        wait_until(self._is_shared, 20, "every worker to have its share", self.output)
         return self
+
+    def _is_shared(self) -> bool:
+        return all(re.search("This worker owns partitions [0-9]", worker.output) for worker in self.workers)
 
     def start_worker(self) -> WorkerProcess:
         """Start one more."""

@@ -41,6 +41,7 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_next_claim_settles_
         assert [record.value for record in committed(kafka, topics.order_updates)] == [b"first", b"second"]
 
 
+@pytest.mark.long
 async def test_a_claim_waits_for_a_broker_that_is_away_for_a_moment(servers: Servers) -> None:
     """It was killed just then: whoever claims tries again, and does not end its worker."""
     with servers.own("kafka") as server:

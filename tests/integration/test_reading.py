@@ -120,10 +120,10 @@ def shared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         workers.check()
 
 
-@pytest.fixture
-def own(server: Server, tmp_path: Path) -> Iterator[Workers]:
+@pytest.fixture(params=over(long=["redis", "kafka"]))
+def own(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Workers]:
     """Two workers for a test that stops them."""
-    with _running(server, tmp_path) as workers:
+    with _running(servers.get(request.param), tmp_path) as workers:
         yield workers
 
 

@@ -114,6 +114,7 @@ def test_workers_whose_connections_are_cut_go_on(node: RedisNode) -> None:
         run.check()
 
 
+@pytest.mark.long
 def test_a_network_that_holds_everything_back_is_waited_for(node: RedisNode) -> None:
     """What was under way arrives late, behind what was done instead: it is refused then."""
     with Proxy(node.port) as proxy, Run(node, workers=2, broker=proxy.broker, broker_timeout=12) as run:
@@ -156,6 +157,7 @@ def test_a_server_that_hangs_is_gone_on_with(own: RedisNode) -> None:
         run.check()
 
 
+@pytest.mark.long
 def test_a_server_that_stays_away_ends_the_worker(own: RedisNode) -> None:
     """After ORDERS_BROKER_TIMEOUT, not before: exit code 3 and one line that names the server and the setting."""
     with Run(own, broker_timeout=6) as run:
@@ -176,6 +178,7 @@ def test_a_server_that_stays_away_ends_the_worker(own: RedisNode) -> None:
         run.check()
 
 
+@pytest.mark.long
 def test_an_outage_shorter_than_the_time_out_ends_nobody(own: RedisNode) -> None:
     """Almost as long, even."""
     with Run(own, broker_timeout=8) as run:
@@ -219,6 +222,7 @@ def test_a_server_that_is_emptied_while_it_runs_is_noticed(own: RedisNode) -> No
         run.check()
 
 
+@pytest.mark.long
 def test_a_server_with_older_data_is_gone_on_with_from_there(own: RedisNode) -> None:
     """As after a restored backup: what came since is gone from everywhere, and counted again if it is sent again."""
     with Run(own, workers=2) as run:

@@ -97,6 +97,7 @@ def test_nobody_there() -> None:
     )
 
 
+@pytest.mark.long
 def test_a_host_that_nobody_knows() -> None:
     """The line names it."""
     settings = {"broker": "redis://no-such-host.invalid"}

@@ -68,7 +68,7 @@ def job(server: Server) -> Job:
     return Job(server)
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_a_stop_commits_the_step_in_flight(job: Job, signal_: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end a worker with exit code 0 within 3 s; the step in flight is committed, none follows."""
     with job.worker() as worker:
@@ -86,7 +86,7 @@ def test_a_stop_commits_the_step_in_flight(job: Job, signal_: signal.Signals) ->
     job.ends_with(k=1, offset=1)
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_an_idle_worker_stops_at_once(server: Server, signal_: signal.Signals) -> None:
     """With nothing to do, over several partitions, and without a word of an error."""
     job = Job(server, partitions=4)
