@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
-JOBS ?= 3
+JOBS ?= 4
 
 # Nothing of an active virtual environment may leak into ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH

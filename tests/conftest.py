@@ -1,6 +1,7 @@
 """What all tests share: one real server of each broker per session, and a look at what they leave behind."""
 
 import gc
+import os
 import tempfile
 from collections.abc import Iterator
 
@@ -20,11 +21,13 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Servers:
     """Running servers for all tests: each takes topics and groups of its own, and none stops or kills them."""
-    running = Servers(tmp_path_factory.mktemp("servers"))
-    yield running
-    running.stop()
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    running = Servers(tmp_path_factory.mktemp("servers"), common / "common")
+    request.config.add_cleanup(running.stop)  # may wait for other processes, which no test's time must be taken for
+    return running
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 from tests.workers import ROOT, Worker
 
 EVENTS = 400
-EXAMPLES = 30
+EXAMPLES = 20
 """Requests of a kind, for each address; the kinds are what is allowed, what is not, and what follows from answers."""
 
 

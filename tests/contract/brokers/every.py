@@ -13,9 +13,13 @@ from tests.contract.brokers.embedded import EmbeddedBroker
 from tests.contract.brokers.kafka import KafkaServer
 from tests.contract.brokers.redis import RedisServer
 from tests.contract.brokers.server import Server
+from tests.contract.brokers.shared_kafka import SharedKafka
 from tools.errors import MissingProgramError
 
 SERVERS: tuple[type[Server], ...] = (EmbeddedBroker, RedisServer, KafkaServer)
+
+SHARED: tuple[type[Server], ...] = (SharedKafka,)
+"""Of which all processes of a run of the tests use the same one."""
 
 BROKERS = {server.name: server for server in SERVERS if server.name in TRANSPORTS}
 
@@ -28,11 +32,13 @@ def over(names: Iterable[str] = BROKERS, *, long: Collection[str] = ()) -> list[
 class Servers:
     """Servers for tests: one of each kind for all of them, or one of a test's own.
 
-    Where a server cannot be had the test is skipped, or fails if CI is set.
+    Where a server cannot be had the test is skipped, or fails if CI is set. `common` is a folder that all processes of
+    the run have.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, common: Path) -> None:
         self._folder = folder
+        self._shared = {kind.name: kind(common / kind.name) for kind in SHARED}
         self._running: dict[str, Server] = {}
         self._owned = 0
 
@@ -40,30 +46,32 @@ class Servers:
         """Return the one for all tests, which nobody may kill; it is started when it is first asked for."""
         server = self._running.get(name)
         if server is None:
-            server = self._running[name] = self._start(name, name)
+            server = self._shared.get(name) or BROKERS[name](self._folder / name)
+            _start(server)
+            self._running[name] = server
         return server
 
     @contextmanager
     def own(self, name: str) -> Iterator[Server]:
         """Run one for a single user, who may kill it."""
         self._owned += 1
-        server = self._start(name, f"own-{self._owned}")
+        server = BROKERS[name](self._folder / f"own-{self._owned}")
+        _start(server)
         try:
             yield server
         finally:
             server.stop()
 
-    def _start(self, name: str, folder: str) -> Server:
-        server = BROKERS[name](self._folder / folder)
-        try:
-            server.start()
-        except MissingProgramError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"NOT TESTED with a real {name}: {error}")
-        return server
-
     def stop(self) -> None:
         """Stop all."""
         for server in self._running.values():
             server.stop()
+
+
+def _start(server: Server) -> None:
+    try:
+        server.start()
+    except MissingProgramError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED with a real {server.name}: {error}")
