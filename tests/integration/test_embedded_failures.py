@@ -170,6 +170,7 @@ def test_no_program_at_all_is_one_clear_line(tmp_path: Path, monkeypatch: pytest
         EmbeddedServer(tmp_path).ensure()
 
 
+@pytest.mark.long
 def test_ensure_waits_while_the_file_loads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A server that says LOADING is waited for, and that is logged."""
     caplog.set_level(logging.INFO, logger="app.transports.embedded")

@@ -70,6 +70,7 @@ def test_many_events_are_sent_quickly(shell: Worker, orders: TopicLog) -> None:
     assert len(orders.catch_up()) == 50_000
 
 
+@pytest.mark.long
 def test_an_unreachable_broker_is_one_line_within_the_limit(tmp_path: Path) -> None:
     """Nobody listens on this port."""
     address = f"127.0.0.1:{free_port()}"

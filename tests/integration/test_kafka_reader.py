@@ -291,6 +291,7 @@ async def test_a_broker_that_is_away_is_waited_for_as_long_as_patience_lasts(own
         assert [record.value for record in seen(await going_on)] == [b"after0"]
 
 
+@pytest.mark.long
 async def test_a_broker_that_hangs_is_given_up_too(own_broker: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that stays open without an answer is no different from a dead broker."""
     topic = f"hangs-{secrets.token_hex(4)}"

@@ -92,6 +92,7 @@ def slot_of(cluster: Cluster, prefix: str) -> int:
     return int(cluster.nodes[0].command("CLUSTER", "KEYSLOT", keys_for(Settings(topic_prefix=prefix)).tag))
 
 
+@pytest.mark.long
 def test_any_node_will_do(cluster: Cluster) -> None:
     """One that does not hold our slot leads to the one that does; every key is in that slot."""
     prefix = f"{secrets.token_hex(3)}."
@@ -108,6 +109,7 @@ def test_any_node_will_do(cluster: Cluster) -> None:
     assert {int(holder.command("CLUSTER", "KEYSLOT", key)) for key in keys} == {slot}
 
 
+@pytest.mark.long
 def test_a_slot_that_moves_is_followed(cluster: Cluster) -> None:
     """While records are counted: what is asked in between is tried again, until all keys have arrived."""
     prefix = f"{secrets.token_hex(3)}."

@@ -29,6 +29,7 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
+@pytest.mark.long
 def test_an_idle_worker_costs_next_to_nothing(node: RedisNode) -> None:
     """Processor time of the worker, and commands of the server, inside scripts too."""
     with Run(node, partitions=PARTITIONS, session_timeout=6) as run:

@@ -145,6 +145,7 @@ def test_a_server_that_is_killed_and_comes_back_is_gone_on_with(own: RedisNode) 
         run.check()
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_is_gone_on_with(own: RedisNode) -> None:
     """Longer than the session time-out: nobody is dead for it, as nobody could be told alive."""
     with Run(own, workers=2, broker_timeout=12) as run:

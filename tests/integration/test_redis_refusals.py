@@ -104,6 +104,7 @@ def test_a_host_that_nobody_knows() -> None:
     gives_up(settings, Unavailable.exit_code, "no-such-host.invalid", within=START_SECONDS + LITTLE_SECONDS)
 
 
+@pytest.mark.long
 def test_somebody_who_never_answers() -> None:
     """A server that hangs, or something else that listens: the time is the same, whatever ORDERS_BROKER_TIMEOUT is."""
     with socket.socket() as silent:

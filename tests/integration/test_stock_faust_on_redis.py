@@ -113,6 +113,7 @@ def test_a_worker_that_was_away_changes_nothing_of_its_successors(on_redis: Plai
     on_redis.worker().until(lambda state: state["ready"] and state["found_in"] == found(11 * LINES))
 
 
+@pytest.mark.long
 def test_a_changelog_keeps_one_row_for_each_key(on_redis: Plain, servers: Servers) -> None:
     """Deleted rows stay deleted over a restart, and the server's memory grows with the keys, not with the changes."""
     worker = on_redis.worker()

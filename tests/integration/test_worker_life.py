@@ -56,9 +56,9 @@ class Job:
         assert len(self.values(self.topics.order_updates)) == sum(expected.values()) - expected["offset"]
 
 
-@pytest.fixture(params=over(long=["redis"]))
+@pytest.fixture(params=over(long=["redis", "kafka"]))
 def server(request: pytest.FixtureRequest, servers: Servers) -> Server:
-    """A running server of each broker; Redis differs little from the embedded one here."""
+    """A running server of each broker; Redis differs little from the embedded one here, and Kafka's are slow."""
     return servers.get(request.param)
 
 
