@@ -14,7 +14,7 @@ import redis
 
 from app.settings import Settings
 from app.transports.embedded.binary import find_binary
-from tests.contract.brokers.redis import AWAY, StreamServer
+from tests.contract.brokers.redis import AWAY, DURABLE, StreamServer
 from tests.contract.brokers.server import environment
 from tests.waiting import wait_until
 from tools.local_kafka import free_port
@@ -77,7 +77,7 @@ class RedisNode(StreamServer):
         super().__init__(folder)
         self.port = free_port()
         self.make = make
-        self.options: dict[str, object] = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "yes"}
+        self.options: dict[str, object] = {"port": self.port, "bind": "127.0.0.1", "save": "", **DURABLE}
         self.options |= {name.replace("_", "-"): value for name, value in options.items()}
         self.password = str(options.get("requirepass", "")) or None
         self._program = program(make)

@@ -68,6 +68,11 @@ class StreamServer(Server):
         return StreamFeed(self.client(), settings)
 
 
+DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+"""Options with which a killed server has all that it acknowledged. With "everysec" it keeps writes in its own memory
+for up to two seconds while the disk is slow to sync (docs/operating.md)."""
+
+
 class RedisServer(StreamServer):
     """A server from PATH on a free port of this machine."""
 
@@ -84,7 +89,7 @@ class RedisServer(StreamServer):
         if program is None:
             raise MissingProgramError(f"there is no {' or '.join(PROGRAMS)} in PATH; install Redis 7 or Valkey 8")
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "appendonly": "yes", "save": ""}
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", **DURABLE}
         command = [program, *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
         with (self.folder / "server.log").open("ab") as output:
             self._process = subprocess.Popen(
