@@ -187,7 +187,8 @@ def test_a_disk_that_is_full_is_waited_for(tmp_path: Path) -> None:
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("NOT TESTED with a full disk: this user may not mount a small one")
     try:
-        options = {"auto_aof_rewrite_percentage": 0, "loglevel": "warning"}
+        # With "always" it would not wait for room, but end.
+        options = {"appendfsync": "everysec", "auto_aof_rewrite_percentage": 0, "loglevel": "warning"}
         with RedisNode(disk, "redis-7", **options) as node, Run(node) as run:
             run.send(100)
             filling = disk / "filling"
