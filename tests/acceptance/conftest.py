@@ -11,8 +11,8 @@ from tests.acceptance.scene import Scene
 from tests.contract.brokers.every import Servers, over
 
 PARAMS = over(long=["redis"])
-"""On which brokers a test plays. Of those that take half a minute, `make test` plays each on one of them."""
-"""A Redis server differs from the embedded one in how it is reached only: for the short tests that one will do."""
+"""On which brokers a test plays: a Redis server differs from the embedded one in how it is reached only. Of those tests
+that take half a minute, `make test` plays each on one broker."""
 
 
 @pytest.fixture(params=PARAMS)

@@ -1,14 +1,13 @@
 """Targets for the short runs: one of each broker for all runs of a file that do not start their own."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from tests.contract.brokers.every import start_or_skip
 from tests.faults.brokers import TARGETS
 from tests.faults.brokers.target import Target
-from tools.errors import MissingProgramError
 
 Running = Callable[[str], Target]
 
@@ -22,12 +21,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         def get(name: str) -> Target:
             if name not in targets:
                 target = TARGETS[name](tmp_path_factory.mktemp(name))
-                try:
-                    target.start()
-                except MissingProgramError as error:
-                    if os.environ.get("CI"):
-                        raise
-                    pytest.skip(f"NOT TESTED with a real {name}: {error}")
+                start_or_skip(target)
                 targets[name] = target
                 stack.callback(target.stop)
             return targets[name]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
@@ -47,7 +47,7 @@ class Servers:
         server = self._running.get(name)
         if server is None:
             server = self._shared.get(name) or BROKERS[name](self._folder / name)
-            _start(server)
+            start_or_skip(server)
             self._running[name] = server
         return server
 
@@ -56,7 +56,7 @@ class Servers:
         """Run one for a single user, who may kill it."""
         self._owned += 1
         server = BROKERS[name](self._folder / f"own-{self._owned}")
-        _start(server)
+        start_or_skip(server)
         try:
             yield server
         finally:
@@ -68,7 +68,17 @@ class Servers:
             server.stop()
 
 
-def _start(server: Server) -> None:
+class Startable(Protocol):
+    """What takes a program that a machine may lack."""
+
+    name: ClassVar[str]
+
+    def start(self) -> None:
+        """Start it. Raises `MissingProgramError`."""
+
+
+def start_or_skip(server: Startable) -> None:
+    """Start something; where it cannot be had the test is skipped, or fails if CI is set."""
     try:
         server.start()
     except MissingProgramError as error:

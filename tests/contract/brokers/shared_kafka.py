@@ -18,16 +18,17 @@ class SharedKafka(KafkaServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / str(os.getpid()))
-        folder.mkdir(parents=True, exist_ok=True)
+        self._common = folder
         self._address = folder / "port"
-        self._starting = folder / "starting"
-        self._users = (folder / "users").open("w")
+        self._users: IO[str]
         self._is_mine = False
 
     def start(self) -> None:
         """Start it, or find out where it is."""
+        self._common.mkdir(parents=True, exist_ok=True)
+        self._users = (self._common / "users").open("w")
         fcntl.flock(self._users, fcntl.LOCK_SH)
-        with self._starting.open("w") as starting, _locked(starting):
+        with (self._common / "starting").open("w") as starting, _locked(starting):
             if self._address.exists():
                 self.node.port = int(self._address.read_text())
             else:
