@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from app.delivery.selecting import Selection
+from app.delivery.selecting import Selection, is_id
 from app.views import can_be_id
 from app.web.errors import bad_parameter, unknown
 from app.web.reading.revenue import STEPS
@@ -121,6 +121,14 @@ def limit_in(given: Mapping[str, str], default: int, most: int) -> int:
     if not re.fullmatch("[0-9]{1,8}", text) or not 1 <= int(text) <= most:
         raise bad_parameter("limit", f"must be a whole number from 1 to {most:,}, got {shown(text)}")
     return int(text)
+
+
+def after_in(given: Mapping[str, str]) -> str:
+    """Return the id of the letter that the asked ones come after, "": from the first on; raises `ApiError`."""
+    after = given.get("after", "")
+    if after and not is_id(after):
+        raise bad_parameter("after", f"must be the id of a letter, got {shown(after)}")
+    return after
 
 
 def selection_in(given: Mapping[str, str]) -> Selection:

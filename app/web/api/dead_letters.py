@@ -11,11 +11,10 @@ from app.delivery.mending import MendingError, mended
 from app.delivery.selecting import is_id
 from app.web.answers import answer
 from app.web.deeds import MOST, Deeds
-from app.web.errors import ApiError, bad_parameter
-from app.web.parameters import CHOOSING, limit_in, parameters, selection_in
+from app.web.errors import ApiError
+from app.web.parameters import CHOOSING, after_in, limit_in, parameters, selection_in
 from app.web.reading.letters import find_letter, letter_figures, letters_page
 from app.web.reading.whole import Reading
-from models.errors import shown
 from models.letters import Letter, letter_view, whole_letter_view
 
 
@@ -35,10 +34,7 @@ def dead_letter_routes(reading: Reading, deeds: Deeds) -> list[web.RouteDef]:
 
     async def get_letters(request: web.Request) -> web.Response:
         given = parameters(request, (*CHOOSING, "since", "until", "limit", "after"))
-        after = given.get("after", "")
-        if after and not is_id(after):
-            raise bad_parameter("after", f"must be the id of a letter, got {shown(after)}")
-        page = await letters_page(reading, selection_in(given), after, limit_in(given, 100, MOST))
+        page = await letters_page(reading, selection_in(given), after_in(given), limit_in(given, 100, MOST))
         return answer({"letters": [letter_view(*named) for named in page.letters.items()], "next": page.following})
 
     async def get_letter(request: web.Request) -> web.Response:

@@ -9,13 +9,12 @@ from aiohttp.typedefs import Handler
 from app.delivery.actions import Deed
 from app.delivery.selecting import is_id
 from app.web.deeds import MOST, Deeds, is_possible
-from app.web.errors import ApiError, bad_parameter
+from app.web.errors import ApiError
 from app.web.guard.forms import form_of
 from app.web.pages.live import Asked, Look, View
-from app.web.parameters import CHOOSING, limit_in, parameters, selection_in
+from app.web.parameters import CHOOSING, after_in, limit_in, parameters, selection_in
 from app.web.reading.letters import find_letter, letter_figures, letters_page
 from app.web.reading.whole import Reading
-from models.errors import shown
 from models.letters import CAUSES, STATES, letter_view, whole_letter_view
 
 ROWS = 50
@@ -34,10 +33,8 @@ def letters_list(reading: Reading) -> Look:
     async def look(asked: Asked) -> View:
         known = (*CHOOSING, "since", "until", "limit", "after", "asked")
         given = {name: value for name, value in parameters(asked, known).items() if value}
-        deed, after = given.pop("asked", None), given.get("after", "")
-        if after and not is_id(after):
-            raise bad_parameter("after", f"must be the id of a letter, got {shown(after)}")
-        found = await letters_page(reading, selection_in(given), after, limit_in(given, ROWS, MOST))
+        deed = given.pop("asked", None)
+        found = await letters_page(reading, selection_in(given), after_in(given), limit_in(given, ROWS, MOST))
         following = urlencode({**given, "after": found.following}) if found.following else None
         context = {
             "letters": [letter_view(*named) for named in found.letters.items()],
