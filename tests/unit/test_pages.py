@@ -275,6 +275,18 @@ async def test_the_search_finds_each_of_them_and_shows_what_was_asked(shop: Clus
     assert "Nothing has the id <script>nothing" in page.shown
 
 
+async def test_an_id_is_found_with_its_spaces_and_around_it() -> None:
+    """Spaces may be a part of an id; whoever copies one often has some more."""
+    items = [{"sku": "mug", "qty": 2, "price": "10.00"}]  # else products would have these ids too
+    events = [event("created", order, "c") | {"items": items} for order in (" spaced ", "plain")]
+    async with cluster(events) as workers:
+        for text, order_id in ((" spaced ", "%20spaced%20"), (" plain ", "plain"), ("plain", "plain")):
+            path = f"{workers.urls[0]}/search?q={quote(text)}"
+            async with workers.client.get(path, allow_redirects=False) as response:
+                assert response.status == 303, text
+                assert response.headers["Location"].startswith(f"/orders/{order_id}?"), text
+
+
 async def test_letters_lead_to_orders_and_customers_that_only_they_know() -> None:
     """An event of an unknown order is the most common letter; a closed one is still shown with its customer."""
     async with cluster() as workers:
@@ -426,7 +438,7 @@ async def test_a_silent_worker_costs_no_page_more_than_the_time_limit() -> None:
     """It took the question and never answers."""
     async with cluster([event("created", "o", "c")], seconds=0.2) as workers, Program(None) as silent:
         workers.nodes[0].routes = dict(workers.nodes[0].routes) | {3: silent}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             told = await _statuses(workers)
         assert told["/"] == 200
         assert set(told.values()) <= {200, 404, 503}
