@@ -37,6 +37,7 @@ test: $(READY) ## run the tests that this machine can run (those that take minut
 
 acceptance: $(READY) ## run the tests that take minutes: every broker, workers and brokers killed, odd servers
 	$(BIN)/python -m pytest -m long $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/property --hypothesis-profile thorough)
 
 faults: $(READY) ## try to make it lie: kill, cut and fill things by a seed, then judge (ARGS='--help')
 	@$(BIN)/python -m tests.faults $(ARGS)

@@ -13,7 +13,7 @@ from tests.contract.member import Member, MemberProcess, joined, joined_elsewher
 from tests.contract.space import until
 
 PARTITIONS = {0, 1, 2, 3}
-SOON = 6.0
+SOON = 20.0
 """Seconds in which shares follow a member that comes, or goes with a good-bye."""
 
 

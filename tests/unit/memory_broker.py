@@ -45,6 +45,7 @@ class MemoryBroker:
         self.after_commit: Callable[[], None] = lambda: None
         self.may_hold: Callable[[int], bool] = lambda _: True
         self.batch_size = 100
+        self.idle_seconds = 0.5  # a read waits so long for records
         self.source: dict[int, list[MemoryRecord]] = defaultdict(list)
         self.rows: dict[int, dict[tuple[str, str], bytes]] = defaultdict(dict)
         self.offsets: dict[int, int] = defaultdict(int)
@@ -120,7 +121,7 @@ class MemoryLease:
         if not records:
             self._broker.arrived.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.arrived.wait(), 0.5)
+                await asyncio.wait_for(self._broker.arrived.wait(), self._broker.idle_seconds)
             return Batch([], first, first, self._broker.end(self.partition))
         self._position = records[-1].offset + 1
         return Batch(records, first, self._position, self._broker.end(self.partition))

@@ -28,7 +28,7 @@ DEFECT = Defect(
 )
 
 WINDOW_SECONDS = 8.0
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.5
 
 
 def plant() -> None:

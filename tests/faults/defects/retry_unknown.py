@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
 
 from app.engine.errors import Unknown
@@ -22,7 +23,7 @@ DEFECT = Defect(
     name="retry-unknown",
     what="a commit of unknown outcome is simply tried again",
     brokers=("redis", "kafka"),
-    moves=(TROUBLE, ANSWERS_LOST),
+    moves=(TROUBLE, ANSWERS_LOST, replace(ANSWERS_LOST, at=6.0)),  # not each of them meets a commit
     seconds=60,
     evidence=r"order-updates .*too often|outcomes|instead of once",
     settings={"session_timeout": 6.0, "broker_timeout": 9.0},
