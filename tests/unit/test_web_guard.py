@@ -168,7 +168,8 @@ async def test_workers_have_a_key_of_their_own(guarded: Cluster) -> None:
     key = worker_key(SecretStr(TOKEN))
     inside = {"Authorization": f"Bearer {key}"}
     session = {"Cookie": await logged_in(guarded)}
-    for headers, status in ((inside, 200), (BEARER, 401), (session, 401), (NONE, 401)):
+    as_worker = {"Authorization": f"Bearer {session['Cookie'].partition('=')[2]}"}
+    for headers, status in ((inside, 200), (BEARER, 401), (session, 401), (as_worker, 401), (NONE, 401)):
         assert (await ask(guarded, "/internal/status", headers=headers)).status == status
     assert (await ask(guarded, "/api/status", headers=inside)).status == 401
     assert TOKEN not in key
