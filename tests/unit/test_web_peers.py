@@ -182,7 +182,7 @@ async def test_an_address_that_is_none_is_no_error_of_the_server(workers: Cluste
         ('/internal/rows/range?partitions=0&query={"table":"revenue","first":"a","end":"b","width":"x"}', 400),
         ('/internal/rows/rank?partitions=0&query={"sort":["orders","x","",false],"after":null,"most":1}', 400),
         ('/internal/rows/selection?partitions=0&query={"selection":{},"after":"x","most":1}', 400),
-        ("/internal/rows/key?partitions=0&query=" + "[" * 20_000, 400),
+        ('/internal/rows/key?partitions=0&query={"table":"orders","key":"a","more":' + "[" * 20_000, 400),
     ],
 )
 async def test_a_worker_of_another_version_gets_a_clear_answer(workers: Cluster, path: str, status: int) -> None:
@@ -216,6 +216,14 @@ async def test_a_partition_that_is_named_twice_counts_once(workers: Cluster) -> 
     path = f"{workers.urls[0]}/internal/rows/key?query={MUG}&partitions="
     async with workers.client.get(path + "0,0,2,2") as twice, workers.client.get(path + "0,2") as once:
         assert await twice.read() == await once.read() != b""
+
+
+async def test_a_redirect_is_no_answer(workers: Cluster) -> None:
+    """Workers send none: whoever does shall not be brought the workers' key to another place."""
+    async with (elsewhere := Program(200, b"[]")) as target, Program(302, headers={"Location": target}) as url:
+        workers.nodes[0].routes = dict(workers.nodes[0].routes) | {1: url}
+        assert f"{url} answered 302" in await _refused(workers, f"/api/customers/{AT_1}")
+        assert not elsewhere.asked.is_set()
 
 
 async def test_rows_of_another_version_are_no_answer(workers: Cluster) -> None:

@@ -182,10 +182,11 @@ class Program:
     `status` None: it takes every question, which sets `asked`, and never answers.
     """
 
-    def __init__(self, status: int | None, body: bytes = b"") -> None:
+    def __init__(self, status: int | None, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self.asked = asyncio.Event()
         self._status = status
         self._body = body
+        self._headers = headers
         web_app = web.Application()
         web_app.router.add_get("/{path:.*}", self._answer)
         self._runner = web.AppRunner(web_app, shutdown_timeout=0.1)
@@ -203,4 +204,4 @@ class Program:
         self.asked.set()
         if self._status is None:
             await asyncio.Event().wait()
-        return web.Response(status=self._status or 200, body=self._body)
+        return web.Response(status=self._status or 200, body=self._body, headers=self._headers)
