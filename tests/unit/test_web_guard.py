@@ -220,7 +220,7 @@ async def test_a_request_that_cannot_be_read_is_not_logged(guarded: Cluster, cap
 
 async def test_whoever_sends_no_whole_request_loses_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing at all, or half of its headers, a byte now and then."""
-    monkeypatch.setattr(web_kit, "SERVER", {**SERVER, "keepalive_timeout": 0.3})
+    monkeypatch.setattr(web_kit, "SERVER", {**SERVER, "keepalive_timeout": SERVER["keepalive_timeout"] / 250})
     async with cluster(EVENTS, workers=1) as workers:
         for start in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "):
             reader, writer = await asyncio.open_connection("127.0.0.1", URL(workers.urls[0]).port)
