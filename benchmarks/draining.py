@@ -26,7 +26,7 @@ def drain(worker: Worker, total: int, begin: int = 0) -> Drained:
             samples.append(Sample(at, done, worker.session.cpu_seconds()))
             moved = at
             if done >= total:
-                return drained(samples, worker.session.started, total)
+                return drained(samples, worker.session.started, total, begin)
         elif at - moved > STUCK_SECONDS:
             raise StuckError(f"nothing was committed for {STUCK_SECONDS:.0f} s:\n{worker.session.text()[-3_000:]}")
         time.sleep(POLL_SECONDS)

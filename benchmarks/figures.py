@@ -50,10 +50,10 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
-def drained(samples: Sequence[Sample], started: float, total: int) -> Drained:
+def drained(samples: Sequence[Sample], started: float, total: int, begin: int = 0) -> Drained:
     """Return the figures of a run that began at `started` and went on until `total` events were committed.
 
-    They are taken from the first commit to the last one before the end: in between the candidate was never without
+    `samples` are of the time after event `begin`. Figures are taken from the first commit to the last one before the end: in between the candidate was never without
     work, however seldom it commits. Raises ValueError if too little lies between them: a figure would be chance.
     """
     moves = [sample for at, sample in enumerate(samples) if sample.done > (samples[at - 1].done if at else 0)]
@@ -62,8 +62,8 @@ def drained(samples: Sequence[Sample], started: float, total: int) -> Drained:
     first, last, end = moves[0], moves[-2], moves[-1]
     if last.done - first.done < ENOUGH * (end.done - first.done) or end.done < total:
         last = end
-    if last.done - first.done < ENOUGH * end.done:
-        raise ValueError(TOO_SHORT.format(f"{first.done:,} of {end.done:,} events were in the first commit seen"))
+    if last.done - first.done < ENOUGH * (end.done - begin):
+        raise ValueError(TOO_SHORT.format(f"the first commit seen was at {first.done:,} of {end.done:,} events"))
     if last.cpu - first.cpu < LEAST_CPU:
         raise ValueError(TOO_SHORT.format(f"it took {last.cpu - first.cpu:.2f} s of CPU time"))
     warm = [sample for sample in moves if sample.at <= first.at + FIRST_SECONDS][-1]

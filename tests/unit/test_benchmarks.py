@@ -148,6 +148,14 @@ def test_a_run_that_was_too_short_gives_no_figures(samples: list[Sample]) -> Non
         drained(samples, started=0.0, total=samples[-1].done)
 
 
+def test_what_came_before_the_measurement_makes_no_run_too_short() -> None:
+    """Rows that were to be there, for instance: however many they are, they are no part of what is measured."""
+    samples = run((1.0, 1_000_010, 0.1), (2.0, 1_000_090, 5.0), (3.0, 1_000_100, 9.0))
+    assert drained(samples, started=0.0, total=1_000_100, begin=1_000_000).rate == 80
+    with pytest.raises(ValueError, match="too short"):
+        drained(samples, started=0.0, total=1_000_100, begin=999_000)
+
+
 def test_events_are_about_300_bytes_and_come_again_when_asked_for() -> None:
     """The second time they are the same ones, so their rows are there already."""
     workload = Workload(0, 500, again=700)
