@@ -53,8 +53,9 @@ def spread(values: Sequence[float]) -> Spread:
 def drained(samples: Sequence[Sample], started: float, total: int, begin: int = 0) -> Drained:
     """Return the figures of a run that began at `started` and went on until `total` events were committed.
 
-    `samples` are of the time after event `begin`. Figures are taken from the first commit to the last one before the end: in between the candidate was never without
-    work, however seldom it commits. Raises ValueError if too little lies between them: a figure would be chance.
+    `samples` are of the time after event `begin`. Figures are taken from the first commit to the last one before the
+    end: in between the candidate was never without work, however seldom it commits. Raises ValueError if too little
+    lies between them: a figure would be chance.
     """
     moves = [sample for at, sample in enumerate(samples) if sample.done > (samples[at - 1].done if at else 0)]
     if len(moves) < 2:
