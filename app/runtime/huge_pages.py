@@ -23,10 +23,8 @@ MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 """Of madvise(2). Before Linux 6.1, which has the second one, the kernel gathers pages by and by."""
 
 CHECK_SECONDS = 1.0
-SMALLEST = 128 << 20
-"""Bytes from which on it is worth while: a worker without rows has 70 MB, and processors know that many pages."""
 GROWTH = 16 << 20
-"""Bytes by which memory has grown when it is gone through again: some ms in a thread, and 3 ms for each new MB."""
+"""Bytes by which memory has grown when it is gone through again: some ms in a thread."""
 
 MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0 +(\[heap\])?$")
 """A line of /proc/pid/smaps that begins a mapping which is no file's."""
@@ -38,7 +36,7 @@ class HugePages(Service):
     @Service.task
     async def _keep(self) -> None:
         """Go through the memory whenever it has grown."""
-        seen = SMALLEST - GROWTH
+        seen = 0
         try:
             while allowed(ENABLED) and not self.should_stop:
                 await self.sleep(CHECK_SECONDS)

@@ -13,7 +13,7 @@ from tests.contract.brokers.every import Servers, over
 from tests.contract.brokers.server import Server, as_number, read_log
 from tests.contract.space import KeyValue, Space, numbered
 from tests.integration.secured_kafka import SecuredKafka
-from tests.integration.worker_process import COUNTING, WorkerProcess
+from tests.integration.worker_process import WorkerProcess
 from tests.oracle_events import partition_of
 
 STOP_SECONDS = 3.0
@@ -27,10 +27,10 @@ class Job:
         self.topics = self.space.topics
         self.partitions = self.space.settings.partitions
 
-    def worker(self, app: str = COUNTING) -> WorkerProcess:
+    def worker(self) -> WorkerProcess:
         """Start a worker."""
         settings = self.space.settings
-        return WorkerProcess(app=app, **{name: getattr(settings, name) for name in settings.model_fields_set})
+        return WorkerProcess(**{name: getattr(settings, name) for name in settings.model_fields_set})
 
     def send(self, *values: bytes, partition: int = 0) -> None:
         """Send records under the key of a partition: `k`, where there is only one."""
@@ -102,8 +102,8 @@ def test_an_idle_worker_stops_at_once(server: Server, signal_: signal.Signals) -
 
 @pytest.mark.skipif(not allowed(ENABLED), reason="NOT TESTED: this system gives no huge pages to programs that ask")
 def test_a_worker_keeps_its_memory_in_huge_pages(job: Job) -> None:
-    """Once it is large enough; this one always is."""
-    with job.worker(app="tests.apps.large") as worker:
+    """Soon after its start most of the little that it has."""
+    with job.worker() as worker:
         worker.wait_until_owning(1)
         worker.wait_until(lambda: worker.huge_pages > 16 << 20)
 
