@@ -15,7 +15,6 @@ from app.engine.errors import EngineError, Unusable
 from app.engine.observer import Observer
 from app.engine.table import Table
 from app.runtime.agent import StepAgent
-from app.runtime.huge_pages import HugePages
 from app.runtime.tables import StepTable, StepTableManager
 from app.runtime.web import QuietWeb
 from app.runtime.worker import StepWorker
@@ -34,13 +33,7 @@ class Boot(BootStrategy):
     def server(self) -> Any:
         """Web first, so that health can be asked while partitions load."""
         return self._chain(
-            self.sensors(),
-            [HugePages(beacon=self.app.beacon, loop=self.app.loop)],
-            self.web_server(),
-            [self.app.consumer],
-            self.agents(),
-            self.kafka_conductor(),
-            self.tables(),
+            self.sensors(), self.web_server(), [self.app.consumer], self.agents(), self.kafka_conductor(), self.tables()
         )
 
 

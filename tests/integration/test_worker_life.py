@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.runtime.huge_pages import ENABLED, allowed
 from tests.contract.brokers.every import Servers, over
 from tests.contract.brokers.server import Server, as_number, read_log
 from tests.contract.space import KeyValue, Space, numbered
@@ -98,14 +97,6 @@ def test_an_idle_worker_stops_at_once(server: Server, signal_: signal.Signals) -
         assert worker.errors == []
         assert "Traceback" not in worker.output
         assert "ERROR" not in worker.output
-
-
-@pytest.mark.skipif(not allowed(ENABLED), reason="NOT TESTED: this system gives no huge pages to programs that ask")
-def test_a_worker_keeps_its_memory_in_huge_pages(job: Job) -> None:
-    """Soon after its start most of the little that it has."""
-    with job.worker() as worker:
-        worker.wait_until_owning(1)
-        worker.wait_until(lambda: worker.huge_pages > 16 << 20)
 
 
 @pytest.mark.parametrize("after", ["Starting...", "Consumer]: Starting", "Web", "claimed"])

@@ -50,12 +50,6 @@ class WorkerProcess:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    @property
-    def huge_pages(self) -> int:
-        """The bytes of its memory that are in huge pages."""
-        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("AnonHugePages:"))
-
     def send(self, signal_: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(signal_)
