@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
-from app.engine.state import TableState
-from app.topics import ORDERS_TABLE
+from app.delivery.selecting import Selection
+from app.engine.state import PartitionState, TableState
+from app.engine.table import encode_row
+from app.tables import TABLES
+from app.topics import LETTERS_TABLE, ORDERS_TABLE
 from app.web.reading import queries
-from app.web.reading.queries import ByText, Newest, Query
+from app.web.reading.queries import BySelection, ByText, CountOf, Newest, Query
 from models.order import order_key
+from tests.unit.test_web_letters import NOW, letter
 from tests.unit.web_kit import partitions_of
 
 ORDERS = 50
@@ -35,6 +39,18 @@ def _created(order_id: str, customer_id: str, second: int) -> dict[str, Any]:
         "currency": "GBP",
         "items": [{"sku": "mug", "qty": 1, "price": "9.99"}],
     }
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """An entry for each turn that a query gives to others."""
+    given: list[None] = []
+
+    async def turn() -> None:
+        given.append(None)
+
+    monkeypatch.setattr(queries, "turn", turn)
+    return given
 
 
 async def _keys(query: Query, rows: TableState) -> list[str]:
@@ -67,16 +83,25 @@ SEARCHES: Sequence[Query] = [Newest("", 3), ByText(ORDERS_TABLE, "none", 3)]
 
 @pytest.mark.parametrize("query", SEARCHES, ids=lambda query: query.kind)
 async def test_others_have_their_turn_while_many_rows_are_searched(
-    orders: TableState, monkeypatch: pytest.MonkeyPatch, query: Query
+    orders: TableState, turns: list[None], monkeypatch: pytest.MonkeyPatch, query: Query
 ) -> None:
     """Also when they are small."""
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        turns += 1
-
-    monkeypatch.setattr(queries, "turn", turn)
     monkeypatch.setattr(queries, "SLICE", 1)
     await _keys(query, orders)
-    assert turns > ORDERS
+    assert len(turns) > ORDERS
+
+
+@pytest.mark.parametrize(
+    "query",
+    [BySelection(Selection(), "", 10), ByText(LETTERS_TABLE, "e0", 10), CountOf(NOW)],
+    ids=lambda query: query.kind,
+)
+async def test_others_have_their_turn_while_large_letters_are_searched(query: Query, turns: list[None]) -> None:
+    """Not only between so many of them: between so many bytes."""
+    table = PartitionState([named.table for named in TABLES]).tables[LETTERS_TABLE]
+    count = 30
+    for number in range(count):
+        row = letter(number, value=bytes(queries.SLICE_BYTES))
+        table.apply({f"0-{number}": row}, [(f"0-{number}", encode_row(row))])
+    assert [found async for found in query.select(table)]
+    assert len(turns) > count

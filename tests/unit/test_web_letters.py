@@ -7,14 +7,10 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from app.delivery.selecting import Selection
 from app.engine.errors import Unavailable
-from app.engine.state import PartitionState
 from app.engine.table import encode_row
-from app.tables import TABLES
 from app.topics import LETTERS_TABLE
-from app.web.reading import queries
-from app.web.reading.queries import BySelection, ByText, CountOf, Query
+from app.web.reading.queries import Query
 from app.web.reading.whole import Reading, Rows
 from models.letters import Letter
 from tests.unit.web_kit import PARTITIONS, Answer, Cluster, cluster
@@ -230,28 +226,3 @@ async def test_lists_carry_no_records_from_worker_to_worker(workers: Cluster, mo
     assert (await workers.get("/api/dead-letters/0-4")).json["record"]["value"] == {"text": '{"n":4}'}
     assert (await post(workers, "/api/dead-letters/redrive", {"ids": ["0-4"], "set": ["n=2"]})).status == 202
     assert [letters["0-4"].value for letters in told] == [b'{"n":4}'] * 2
-
-
-@pytest.mark.parametrize(
-    "query",
-    [BySelection(Selection(), "", 10), ByText(LETTERS_TABLE, "e0", 10), CountOf(NOW)],
-    ids=lambda query: query.kind,
-)
-async def test_others_have_their_turn_while_large_letters_are_searched(
-    query: Query, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not only between so many of them: between so many bytes."""
-    turns = 0
-
-    async def turn() -> None:
-        nonlocal turns
-        turns += 1
-
-    monkeypatch.setattr(queries, "turn", turn)
-    table = PartitionState([named.table for named in TABLES]).tables[LETTERS_TABLE]
-    count = 30
-    for number in range(count):
-        row = letter(number, value=bytes(queries.SLICE_BYTES))
-        table.apply({f"0-{number}": row}, [(f"0-{number}", encode_row(row))])
-    assert [found async for found in query.select(table)]
-    assert turns > count
